@@ -1,0 +1,90 @@
+"""What a call costs: tokens by bucket times a price, in integer nano-dollars.
+
+Pure arithmetic on values; nothing here reads a clock, a table or a setting. Prices are integer nano-dollars per
+million tokens, so that the cheapest listed price (fractions of a micro-dollar) is still exact. A bucket without a
+price of its own is charged as `cost_nano` says. Next file: `usage.py`, the record a finished call leaves behind.
+"""
+
+from decimal import Decimal
+
+import msgspec
+
+NANO = 1_000_000_000
+MILLION = 1_000_000
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens one call used, in disjoint buckets: each token is counted in exactly one of them."""
+
+    input: int = 0
+    """Prompt tokens read at the full price."""
+    cached_input: int = 0
+    """Prompt tokens the provider read from its cache."""
+    cache_write: int = 0
+    """Prompt tokens the provider wrote to its cache."""
+    output: int = 0
+    """Tokens of the visible answer."""
+    reasoning: int = 0
+    """Tokens of hidden thinking."""
+
+    @property
+    def prompt_total(self) -> int:
+        return self.input + self.cached_input + self.cache_write
+
+    @property
+    def completion_total(self) -> int:
+        return self.output + self.reasoning
+
+
+class Price(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Nano-dollars per million tokens, by bucket; `None` means "no price of its own" (see `cost_nano`)."""
+
+    input: int
+    output: int
+    cached_input: int | None = None
+    cache_write: int | None = None
+    reasoning: int | None = None
+    per_request: int = 0
+    """Nano-dollars added once per call."""
+
+
+def cost_nano(usage: Usage, price: Price) -> int:
+    """Cost of `usage` in nano-dollars, rounded half up once at the end.
+
+    Cached reads and cache writes without their own price cost as much as plain input, reasoning as much as output:
+    never less than the provider may bill.
+    """
+    cached = price.input if price.cached_input is None else price.cached_input
+    written = price.input if price.cache_write is None else price.cache_write
+    reasoning = price.output if price.reasoning is None else price.reasoning
+    scaled = (
+        usage.input * price.input
+        + usage.cached_input * cached
+        + usage.cache_write * written
+        + usage.output * price.output
+        + usage.reasoning * reasoning
+    )
+    return (scaled + MILLION // 2) // MILLION + price.per_request
+
+
+def per_token_usd(nano_per_million: int) -> Decimal:
+    """A price as the API shows it: USD per single token."""
+    return Decimal(nano_per_million) / (NANO * MILLION)
+
+
+def nano_per_million(usd_per_token: Decimal) -> int:
+    """The inverse of `per_token_usd`.
+
+    Raises ValueError for a negative or non-finite price, or one finer than a nano-dollar per million tokens.
+    """
+    if not usd_per_token.is_finite() or usd_per_token < 0:
+        raise ValueError(f"A price must be a number of USD per token, zero or more; got {usd_per_token}.")
+    scaled = usd_per_token * NANO * MILLION
+    if scaled != scaled.to_integral_value():
+        raise ValueError(f"The price {usd_per_token} USD per token is finer than 1e-15 USD; round it.")
+    return int(scaled)
+
+
+def usd(nano: int) -> Decimal:
+    """Nano-dollars as USD, exact."""
+    return Decimal(nano) / NANO

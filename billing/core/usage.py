@@ -1,0 +1,51 @@
+"""The record one finished call leaves behind: what the journal stores, the uplink carries and the ledger books.
+
+A record is written once, by the gateway worker that made the call, and never changes. `id` makes booking idempotent;
+`number` is the worker's own gapless count, by which the control plane acknowledges.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from billing.core.pricing import Price, Usage
+
+Outcome = Literal["ok", "upstream_error", "cancelled", "cut"]
+"""ok: answered whole; upstream_error: the provider refused or failed; cancelled: the client hung up;
+cut: the provider's answer broke off after the client had received part of it."""
+
+
+class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One metered call. Times are nanoseconds since the epoch, UTC."""
+
+    number: int
+    id: str
+    """UUID, 32 hex digits."""
+    request_id: str
+    started_at: int
+    finished_at: int
+    provider: str
+    model: str
+    """Catalogue id of the model that answered."""
+    requested_model: str
+    """The name the client sent, e.g. `auto`."""
+    status: int
+    """HTTP status the client saw (499: it had gone)."""
+    outcome: Outcome
+    usage: Usage
+    cost_nano: int
+    price: Price | None = None
+    """The price applied, or None when the model has none (the call is then booked at 0 and flagged unpriced)."""
+    estimated: bool = False
+    """True when the provider reported no usage and the tokens are our own count."""
+    streamed: bool = False
+    first_byte_at: int | None = None
+    provider_key: str | None = None
+    user: str | None = None
+    project: str | None = None
+    origin: str | None = None
+    """Who asked inside the product, e.g. `agent-execution:<id>`; None for outside clients."""
+    error_code: str | None = None
+    attempts: int = 1
+    overhead_us: int = 0
+    """Microseconds spent in the gateway itself, waiting for the provider excluded."""

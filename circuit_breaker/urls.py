@@ -1,0 +1,6 @@
+"""HTTP paths of the control plane (port 4000)."""
+
+from django.contrib import admin
+from django.urls import path
+
+urlpatterns = [path("admin/", admin.site.urls)]

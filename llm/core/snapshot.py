@@ -1,0 +1,66 @@
+"""The configuration a gateway worker serves by: a versioned, immutable copy of the control plane's tables.
+
+The control plane builds it (`llm/snapshots.py`), the uplink carries it (`llm/core/uplink.py`), a gateway worker looks
+names up in it and never asks anyone else. It carries decrypted provider keys, so it lives in memory only: never in a
+file, a log or a repr.
+"""
+
+import msgspec
+
+from billing.core.pricing import Price
+
+
+class ProviderKey(msgspec.Struct, frozen=True):
+    """One credential of a provider. Its repr hides the secret."""
+
+    id: str
+    secret: str
+    weight: int = 1
+
+    def __repr__(self) -> str:
+        return f"ProviderKey(id={self.id!r}, secret='***', weight={self.weight})"
+
+
+class Provider(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where calls go. `base_url` includes the version path, e.g. `https://api.openai.com/v1`."""
+
+    name: str
+    provider_type: str
+    """openai, anthropic, google, ollama, azure, custom, sandbox."""
+    dialect: str
+    """Which wire it speaks; `openai` (chat completions) is the only one so far."""
+    base_url: str
+    auth: str = "bearer"
+    """bearer (`Authorization: Bearer`), api-key (`api-key`), x-api-key, or none."""
+    keys: tuple[ProviderKey, ...] = ()
+    headers: dict[str, str] = {}
+    """Sent with every call, e.g. a version header."""
+
+
+class Model(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One model of one provider. Two providers may offer the same `id`."""
+
+    id: str
+    provider: str
+    upstream: str
+    """The name sent to the provider."""
+    aliases: tuple[str, ...] = ()
+    context_window: int = 8192
+    max_output_tokens: int | None = None
+    capabilities: tuple[str, ...] = ()
+    supports_streaming: bool = True
+    price: Price | None = None
+    created: int = 0
+    """Unix seconds, as `/v1/models` shows it."""
+    rank: int = 100
+    """Order of preference for `auto` until routing by cost and speed arrives: lowest first."""
+
+
+class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All of it. Versions only grow; a gateway keeps the highest it has seen."""
+
+    version: int
+    taken_at: int
+    """Unix nanoseconds, UTC."""
+    providers: tuple[Provider, ...] = ()
+    models: tuple[Model, ...] = ()
