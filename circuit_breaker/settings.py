@@ -26,6 +26,7 @@ def _database() -> dict[str, Any]:
     if STORAGE_BACKEND == "postgres":
         configured: dict[str, Any] = env.db_url("DATABASE_URL", default="postgres://127.0.0.1:5432/circuit_breaker")
         configured["ENGINE"] = "django.db.backends.postgresql"
+        configured["TEST"] = {"NAME": env.str("TEST_DATABASE_NAME", default="test_circuit_breaker")}
         return configured
     name = "memory.sqlite3" if STORAGE_BACKEND == "memory" else "circuit_breaker.sqlite3"
     synchronous = "OFF" if STORAGE_BACKEND == "memory" else "NORMAL"
