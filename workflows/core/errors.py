@@ -1,0 +1,139 @@
+"""Every error the workflow engine raises, in one tree.
+
+    WorkflowError
+    ├── BadDefinition          BAD_DEFINITION          the net as written is faulty; `details.path` says where
+    ├── BadInput               BAD_INPUT               an argument is malformed, unknown or too large
+    ├── WorkflowNotFound       WORKFLOW_NOT_FOUND
+    ├── TokenNotFound          TOKEN_NOT_FOUND
+    ├── EffectNotFound         EFFECT_NOT_FOUND
+    ├── UnknownPlace           UNKNOWN_PLACE
+    ├── UnknownTransition      UNKNOWN_TRANSITION
+    ├── WorkflowExists         WORKFLOW_EXISTS         the id is taken by another definition
+    ├── NotEnabled             NOT_ENABLED             `details.reasons` says why, each with a kind
+    ├── TokenConflict          TOKEN_CONFLICT          another firing was faster, or the expected version is gone
+    ├── IdempotencyMismatch    IDEMPOTENCY_MISMATCH    the key was used before for something else
+    └── EffectFailed           EFFECT_FAILED           raised by effect handlers; says whether to try again
+
+`code` and `details` are shown to API clients as they are, so both hold plain JSON values and no secrets.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class WorkflowError(Exception):
+    """Root of the tree."""
+
+    code: ClassVar[str] = "WORKFLOW_ERROR"
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.details: dict[str, Any] = details
+
+
+class BadDefinition(WorkflowError):
+    """A definition that cannot be compiled to a net; `path` leads to the fault, e.g. `transitions[2].toPlace`."""
+
+    code = "BAD_DEFINITION"
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}" if path else message, path=path)
+        self.path = path
+
+
+class BadInput(WorkflowError):
+    """An argument that is malformed, unknown or too large; `argument` names it."""
+
+    code = "BAD_INPUT"
+
+    def __init__(self, argument: str, message: str) -> None:
+        super().__init__(f"{argument}: {message}", argument=argument)
+
+
+class WorkflowNotFound(WorkflowError):
+    code = "WORKFLOW_NOT_FOUND"
+
+    def __init__(self, workflow_id: str) -> None:
+        super().__init__(f"There is no workflow {workflow_id!r}; query `workflows` lists them.", workflowId=workflow_id)
+
+
+class TokenNotFound(WorkflowError):
+    code = "TOKEN_NOT_FOUND"
+
+    def __init__(self, token_id: str) -> None:
+        super().__init__(f"There is no token {token_id!r}.", tokenId=token_id)
+
+
+class EffectNotFound(WorkflowError):
+    code = "EFFECT_NOT_FOUND"
+
+    def __init__(self, effect_id: str) -> None:
+        super().__init__(f"There is no effect {effect_id!r}.", effectId=effect_id)
+
+
+class UnknownPlace(WorkflowError):
+    code = "UNKNOWN_PLACE"
+
+    def __init__(self, workflow_id: str, place: str, hint: str = "") -> None:
+        super().__init__(f"Workflow {workflow_id!r} has no place {place!r}{hint}.", workflowId=workflow_id, place=place)
+
+
+class UnknownTransition(WorkflowError):
+    code = "UNKNOWN_TRANSITION"
+
+    def __init__(self, workflow_id: str, transition: str, hint: str = "") -> None:
+        super().__init__(
+            f"Workflow {workflow_id!r} has no transition {transition!r}{hint}.",
+            workflowId=workflow_id,
+            transitionId=transition,
+        )
+
+
+class WorkflowExists(WorkflowError):
+    code = "WORKFLOW_EXISTS"
+
+    def __init__(self, workflow_id: str) -> None:
+        super().__init__(
+            f"A workflow with the id {workflow_id!r} exists already; choose another id.", workflowId=workflow_id
+        )
+
+
+class NotEnabled(WorkflowError):
+    """The transition cannot fire with this token now. `reasons`: JSON objects with `kind` and `message`."""
+
+    code = "NOT_ENABLED"
+
+    def __init__(self, transition: str, reasons: Sequence[Mapping[str, Any]], **details: Any) -> None:
+        said = "; ".join(str(reason["message"]) for reason in reasons)
+        super().__init__(
+            f"Transition {transition!r} is not enabled: {said}.",
+            transitionId=transition,
+            reasons=[dict(reason) for reason in reasons],
+            **details,
+        )
+
+
+class TokenConflict(WorkflowError):
+    """Another firing was faster, or the version the caller expected is gone. Read the token again, then decide."""
+
+    code = "TOKEN_CONFLICT"
+
+
+class IdempotencyMismatch(WorkflowError):
+    """The idempotency key was used before with another request. Use a new key for a new request."""
+
+    code = "IDEMPOTENCY_MISMATCH"
+
+
+class EffectFailed(WorkflowError):
+    """Raised by a handler when its effect did not succeed.
+
+    `retryable` allows another attempt; `retry_after` is the least number of seconds to wait before it.
+    """
+
+    code = "EFFECT_FAILED"
+
+    def __init__(self, message: str, retryable: bool = False, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.retry_after = retry_after
