@@ -67,5 +67,8 @@ lock: setup-dev ## pin requirements.in and requirements-dev.in with hashes
 bench: setup-dev ## our figures against the limits (needs wrk and nginx)
 	$(BIN)/python -m benchmarks
 
+picture: setup-dev ## make the README's pictures in headless Chromium
+	$(BIN)/python -m tests.acceptance.pictures
+
 clean: ## remove everything that was made here
 	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis
