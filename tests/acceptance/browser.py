@@ -44,7 +44,7 @@ def _note_outside(url: str, outside: list[str]) -> None:
         outside.append(url)
 
 
-def create_superuser(product: Running, name: str = "admin", password: str = "correct horse battery") -> tuple[str, str]:  # noqa: S107
+def create_superuser(product: Running, name: str = "admin", password: str = "correct horse battery") -> tuple[str, str]:
     """The first login, made as the start-up banner says: `manage.py createsuperuser`."""
     environment = product.environment | {"DJANGO_SUPERUSER_PASSWORD": password}
     command = [
