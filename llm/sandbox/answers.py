@@ -1,0 +1,198 @@
+"""What the sandbox says to a conversation: text, JSON or tool calls, by rules one can predict by reading the prompt.
+
+Tools: `tool_choice` is obeyed; left free, a tool is called when the last message is the user's and shares a word of
+four letters or more with the tool's name. JSON: a schema gets a fitting value; JSON mode, or instructions that ask for
+JSON, get an object of the shape they show or the keys they name. All else gets one sentence that quotes the prompt.
+Next file: `chat.py`, which puts an answer on the wire.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from llm.sandbox.errors import Refusal
+from llm.sandbox.faults import Behaviour
+from llm.sandbox.fits import SchemaError
+from llm.sandbox.instances import instance
+from llm.sandbox.requests import ChatRequest, Message, Tool
+from llm.sandbox.text import counted_words, sentence
+
+_ASKS_FOR_JSON = re.compile(
+    r"\b(?:as|in|with|return|reply|respond|answer|output|produce|valid|only)\b[^.\n]{0,40}\bJSON\b", re.IGNORECASE
+)
+_JSON_WORD = re.compile(r"\bJSON\b", re.IGNORECASE)
+_NAMED_KEYS = re.compile(r"\b(?:keys?|fields?|propert(?:y|ies))\b[:\s]+([^.\n{}]{1,400})", re.IGNORECASE)
+_KEY = re.compile(r"[\"'`]?\b([A-Za-z_]\w{0,63})\b[\"'`]?")
+_NOT_KEYS = {"and", "or", "the", "a", "an", "named", "called", "are", "is", "of", "string", "number", "boolean", "list"}
+_YES_OR_NO = {"approved", "valid", "ok", "passed", "safe", "complete"}
+_NUMBERS = {"score", "confidence", "rating", "quality"}
+_LISTS = {"issues", "tags", "errors", "topics", "suggestions", "recommendations"}
+_MAX_EXAMPLES = 8
+
+
+@dataclass(frozen=True)
+class Call:
+    """One tool call; `arguments` is JSON text, or free text for a custom tool."""
+
+    name: str
+    arguments: str
+    custom: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Either text or calls."""
+
+    text: str = ""
+    calls: tuple[Call, ...] = ()
+    prose: bool = False
+    """The text is a sentence, not JSON: further choices may add to it."""
+
+
+def answer(request: ChatRequest, behaviour: Behaviour) -> Answer:
+    """What to say. Refusal 400 for a tool choice or schema that cannot be followed."""
+    prompt = last_text(request.messages, "user")
+    if behaviour.huge is not None:
+        return Answer("x" * behaviour.huge)
+    if behaviour.words is not None:
+        return Answer(counted_words(behaviour.words))
+    calls = _calls(request, prompt)
+    if calls:
+        return Answer(calls=calls)
+    shape = request.response_format
+    if shape is not None and shape.type == "json_schema":
+        schema = shape.json_schema.schema if shape.json_schema else {}
+        return Answer(_json(_instance(schema, sentence(prompt), _hints(prompt), "response_format")))
+    instructions = "\n".join(m.text() for m in request.messages if m.role in ("system", "developer"))
+    asked = f"{instructions}\n{prompt}"
+    if request.messages[-1].role == "tool":
+        return Answer(sentence(prompt) + _results(request.messages), prose=True)
+    if (shape is not None and shape.type == "json_object") or _ASKS_FOR_JSON.search(asked):
+        return Answer(_json(_object(asked, sentence(prompt))))
+    return Answer(sentence(prompt), prose=True)
+
+
+def last_text(messages: list[Message], role: str) -> str:
+    """The text of the last message of this role, or nothing."""
+    return next((message.text() for message in reversed(messages) if message.role == role), "")
+
+
+def _results(messages: list[Message]) -> str:
+    """One sentence for each tool result at the end of the conversation."""
+    names = {call.id: call.function.name for message in messages for call in message.tool_calls or []}
+    said: list[str] = []
+    for message in reversed(messages):
+        if message.role != "tool":
+            break
+        said.append(f" The tool {names.get(message.tool_call_id or '', 'you ran')} returned: {message.text()}")
+    return "".join(reversed(said))
+
+
+def _calls(request: ChatRequest, prompt: str) -> tuple[Call, ...]:
+    tools = [tool for tool in request.tools or [] if tool.name]
+    choice = request.tool_choice
+    if choice == "none" or not tools:
+        return ()
+    if isinstance(choice, dict):
+        choice, tools = _narrowed(choice, tools)
+    if choice != "required":
+        if request.messages[-1].role != "user":
+            return ()
+        tools = [tool for tool in tools if _mentioned(tool.name, prompt)]
+    if request.parallel_tool_calls is False or choice == "required":
+        tools = tools[:1]
+    return tuple(_call(tool, prompt) for tool in tools)
+
+
+def _narrowed(choice: dict[str, Any], tools: list[Tool]) -> tuple[str, list[Tool]]:
+    """A named tool, or the list of allowed ones with its mode."""
+    allowed = choice.get("allowed_tools")
+    given = allowed.get("tools", []) if isinstance(allowed, dict) else [choice]
+    mode = str(allowed.get("mode", "auto")) if isinstance(allowed, dict) else "required"
+    inner = [entry.get("function") or entry.get("custom") or {} for entry in given if isinstance(entry, dict)]
+    names = {entry.get("name") for entry in inner if isinstance(entry, dict)}
+    left = [tool for tool in tools if tool.name in names]
+    if not left:
+        raise Refusal(
+            400, f"tool_choice names no tool of this request: {sorted(map(str, names))}.", param="tool_choice"
+        )
+    return mode, left
+
+
+def _mentioned(name: str, prompt: str) -> bool:
+    spoken = set(re.findall(r"[a-z0-9]{4,}", prompt.casefold()))
+    return name.casefold() in prompt.casefold() or any(
+        word in spoken for word in re.findall(r"[a-z0-9]{4,}", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())
+    )
+
+
+def _call(tool: Tool, prompt: str) -> Call:
+    if tool.function is None:
+        return Call(tool.name, prompt, custom=True)
+    schema = tool.function.parameters or {"type": "object", "properties": {}}
+    return Call(tool.name, _json(_instance(schema, prompt, _hints(prompt), "tools")))
+
+
+def _instance(schema: dict[str, Any], text: str, hints: dict[str, Any], param: str) -> Any:
+    try:
+        return instance(schema, text, hints)
+    except (SchemaError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as reason:
+        raise Refusal(400, f"The sandbox cannot follow the schema in `{param}`: {reason}.", param=param) from None
+
+
+def _hints(prompt: str) -> dict[str, Any]:
+    """The first JSON object in the prompt."""
+    return next(iter(_json_objects(prompt, 0)), {})
+
+
+def _json_objects(text: str, start: int) -> list[dict[str, Any]]:
+    """JSON objects in the text from `start` on; only the first few braces are tried."""
+    found: list[dict[str, Any]] = []
+    decoder = json.JSONDecoder()
+    for _ in range(_MAX_EXAMPLES):
+        start = text.find("{", start)
+        if start < 0:
+            break
+        try:
+            value, start = decoder.raw_decode(text, start)
+            found.append(value)
+        except (ValueError, RecursionError):
+            start += 1
+    return found
+
+
+def _object(asked: str, said: str) -> dict[str, Any]:
+    """An object of the shape shown after the word JSON, else with the keys named, else a short review."""
+    words = [word.end() for word in _JSON_WORD.finditer(asked)]
+    start = words[-1] if words else 0  # the last one: a document quoted earlier may speak of JSON too
+    examples = [example for example in _json_objects(asked, start) if example]
+    if examples:
+        return {key: _filled(value, said) for key, value in examples[0].items()}
+    named = _NAMED_KEYS.search(asked, start)
+    keys = [key for key in _KEY.findall(named.group(1)) if key.casefold() not in _NOT_KEYS] if named else []
+    return {key: _by_name(key, said) for key in keys or ["summary", "approved", "score", "issues"]}
+
+
+def _filled(value: Any, said: str) -> Any:
+    """An example's value: strings say the sandbox's sentence, or the first of alternatives written `a|b`."""
+    if isinstance(value, str):
+        return value.split("|")[0].strip() if "|" in value else said
+    if isinstance(value, dict):
+        return {key: _filled(inner, said) for key, inner in value.items()}
+    return value
+
+
+def _by_name(key: str, said: str) -> Any:
+    name = key.casefold()
+    if name in _YES_OR_NO or name.startswith(("is_", "has_")):
+        return True
+    if name in _NUMBERS or name.endswith("_score"):
+        return 0.5
+    return [] if name in _LISTS else said
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
