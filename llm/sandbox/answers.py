@@ -30,6 +30,8 @@ _NOT_KEYS = {"and", "or", "the", "a", "an", "named", "called", "are", "is", "of"
 _YES_OR_NO = {"approved", "valid", "ok", "passed", "safe", "complete"}
 _NUMBERS = {"score", "confidence", "rating", "quality"}
 _LISTS = {"issues", "tags", "errors", "topics", "suggestions", "recommendations"}
+ARGUMENT_CHARACTERS = 200
+"""A free string in a tool's arguments quotes at most this much of the prompt."""
 _MAX_EXAMPLES = 8
 
 
@@ -133,7 +135,7 @@ def _call(tool: Tool, prompt: str) -> Call:
     if tool.function is None:
         return Call(tool.name, prompt, custom=True)
     schema = tool.function.parameters or {"type": "object", "properties": {}}
-    return Call(tool.name, _json(_instance(schema, prompt, _hints(prompt), "tools")))
+    return Call(tool.name, _json(_instance(schema, prompt[:ARGUMENT_CHARACTERS], _hints(prompt), "tools")))
 
 
 def _instance(schema: dict[str, Any], text: str, hints: dict[str, Any], param: str) -> Any:

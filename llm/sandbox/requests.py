@@ -89,7 +89,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
 
     model: str
     messages: Annotated[list[Message], msgspec.Meta(min_length=1)]
-    tools: list[Tool] | None = None
+    tools: Annotated[list[Tool], msgspec.Meta(max_length=128)] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None

@@ -14,6 +14,10 @@ TOKENS_PER_MEDIUM = 85
 QUOTED_CHARACTERS = 2000
 """An answer quotes at most this much of the prompt."""
 
+LARGE = 1024 * 1024
+"""A text of more characters than this streams in pieces of `LARGE_PIECE`: huge replies are made of huge events."""
+LARGE_PIECE = 64 * 1024
+
 _PIECE = re.compile(r"\s{0,64}\S{1,64}|\s+")
 
 
@@ -28,7 +32,9 @@ def first_tokens(text: str, limit: int) -> str:
 
 
 def pieces(text: str) -> list[str]:
-    """The text word by word, each with the space before it, none longer than 128 characters of a word."""
+    """The text word by word, each with the space before it, in parts of 64 characters where a word is longer."""
+    if len(text) > LARGE:
+        return [text[start : start + LARGE_PIECE] for start in range(0, len(text), LARGE_PIECE)]
     return _PIECE.findall(text)
 
 
