@@ -1,0 +1,95 @@
+"""The ledger and its rollups. Only `billing.services` writes them, both in one transaction.
+
+Call holds one row per finished call and never changes. DailyUsage is the ledger folded by day, provider, model, user
+and project, kept so that analytics do not slow down as the ledger grows. Money is integer nano-dollars. Clock times
+are UTC, kept to the microsecond. Next file: `services.py`.
+"""
+
+from django.db import models
+
+NAME = 200
+"""Names longer than this are cut when booked: an odd name must not cost a record."""
+
+
+class Call(models.Model):
+    """One metered call, as its gateway recorded it (`billing/core/usage.py`)."""
+
+    id = models.UUIDField(primary_key=True)
+    gateway = models.CharField(max_length=NAME)
+    number = models.BigIntegerField(help_text="The gateway's own count.")
+    request_id = models.CharField(max_length=NAME)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    first_byte_at = models.DateTimeField(null=True)
+    provider = models.CharField(max_length=NAME)
+    provider_key = models.CharField(max_length=NAME, blank=True)
+    model = models.CharField(max_length=NAME)
+    requested_model = models.CharField(max_length=NAME)
+    status = models.IntegerField()
+    outcome = models.CharField(max_length=20)
+    error_code = models.CharField(max_length=NAME, blank=True)
+    input_tokens = models.BigIntegerField(default=0)
+    cached_input_tokens = models.BigIntegerField(default=0)
+    cache_write_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
+    reasoning_tokens = models.BigIntegerField(default=0)
+    cost_nano = models.BigIntegerField()
+    price = models.JSONField(null=True, help_text="Nano-dollars per million tokens, as applied.")
+    unpriced = models.BooleanField(default=False)
+    estimated = models.BooleanField(default=False)
+    streamed = models.BooleanField(default=False)
+    user = models.CharField(max_length=NAME, blank=True)
+    project = models.CharField(max_length=NAME, blank=True)
+    origin = models.CharField(max_length=NAME, blank=True)
+    attempts = models.IntegerField(default=1)
+    overhead_us = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-finished_at"]
+        indexes = [
+            models.Index(fields=["-finished_at"], name="billing_call_finished"),
+            models.Index(fields=["provider", "-finished_at"], name="billing_call_provider"),
+            models.Index(fields=["model", "-finished_at"], name="billing_call_model"),
+            models.Index(fields=["user", "-finished_at"], name="billing_call_user"),
+            models.Index(fields=["project", "-finished_at"], name="billing_call_project"),
+            models.Index(fields=["request_id"], name="billing_call_request"),
+            models.Index(fields=["origin"], name="billing_call_origin", condition=~models.Q(origin="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.id}"
+
+
+class DailyUsage(models.Model):
+    """The calls that finished on one UTC day, by provider, model, user and project (empty: none given)."""
+
+    day = models.DateField()
+    provider = models.CharField(max_length=NAME)
+    model = models.CharField(max_length=NAME)
+    user = models.CharField(max_length=NAME, blank=True)
+    project = models.CharField(max_length=NAME, blank=True)
+    requests = models.BigIntegerField(default=0)
+    failures = models.BigIntegerField(default=0)
+    unpriced = models.BigIntegerField(default=0)
+    input_tokens = models.BigIntegerField(default=0)
+    cached_input_tokens = models.BigIntegerField(default=0)
+    cache_write_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
+    reasoning_tokens = models.BigIntegerField(default=0)
+    cost_nano = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-day", "provider", "model"]
+        verbose_name_plural = "daily usage"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["day", "provider", "model", "user", "project"], name="billing_daily_usage_once"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["user", "day"], name="billing_daily_user"),
+            models.Index(fields=["project", "day"], name="billing_daily_project"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.provider} {self.model}"

@@ -1,0 +1,157 @@
+"""Reading what was spent: `cost_analytics` over the rollups, and the words the admin filters by.
+
+Everything comes from DailyUsage, so the answer takes as long with ten million calls as with ten thousand. A day is a
+UTC day; a call counts on the day it finished. Sums are integer nano-dollars. Next file: `schema.py`.
+"""
+
+import calendar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from django.db.models import QuerySet, Sum
+
+from billing.core.errors import BadInput
+from billing.models import DailyUsage
+
+TREND_DAYS = 30
+"""How far back the trend goes when no start is given."""
+MOST_DAYS = 3_660
+"""The longest trend: ten years, one entry each day."""
+SECONDS_PER_DAY = 86_400
+
+
+@dataclass(frozen=True)
+class UsageFilter:
+    """Whose spending, and from which to which day (both included). None: everyone's, everything."""
+
+    user: str | None = None
+    project: str | None = None
+    start: date | None = None
+    end: date | None = None
+
+
+@dataclass(frozen=True)
+class ProviderCost:
+    provider: str
+    cost_nano: int
+    requests: int
+
+
+@dataclass(frozen=True)
+class ModelCost:
+    model: str
+    cost_nano: int
+    requests: int
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True)
+class DayCost:
+    day: date
+    cost_nano: int
+
+
+@dataclass(frozen=True)
+class CostAnalytics:
+    """Costs in nano-dollars. Today, this month and the projection heed user and project, not the dates."""
+
+    total: int
+    today: int
+    month: int
+    projected_month: int
+    providers: Sequence[ProviderCost]
+    models: Sequence[ModelCost]
+    trend: Sequence[DayCost]
+
+
+def cost_analytics(wanted: UsageFilter, now: datetime) -> CostAnalytics:
+    """The figures as of `now`. Raises BadInput for a period that ends before it starts or is too long."""
+    today = now.astimezone(UTC).date()
+    first, last = _trend_period(wanted, today)
+    whose = _whose(wanted)
+    rows = whose
+    if wanted.start is not None:
+        rows = rows.filter(day__gte=wanted.start)
+    if wanted.end is not None:
+        rows = rows.filter(day__lte=wanted.end)
+    month = _sum(whose.filter(day__gte=today.replace(day=1), day__lte=today))
+    return CostAnalytics(
+        total=_sum(rows),
+        today=_sum(whose.filter(day=today)),
+        month=month,
+        projected_month=project_month(month, now),
+        providers=_by_provider(rows),
+        models=_by_model(rows),
+        trend=_trend(rows, first, last),
+    )
+
+
+def project_month(month_nano: int, now: datetime) -> int:
+    """What the month comes to at the pace so far; its first day counts as a whole one, lest a minute be scaled up."""
+    now = now.astimezone(UTC)
+    start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    elapsed = max(int((now - start).total_seconds()), SECONDS_PER_DAY)
+    whole = calendar.monthrange(now.year, now.month)[1] * SECONDS_PER_DAY
+    return month_nano * whole // elapsed
+
+
+def names_used(field: str) -> list[str]:
+    """The providers, models, users or projects that have spent anything: choices for a filter, at most 500."""
+    return list(
+        DailyUsage.objects.exclude(**{field: ""}).order_by(field).values_list(field, flat=True).distinct()[:500]
+    )
+
+
+def _trend_period(wanted: UsageFilter, today: date) -> tuple[date, date]:
+    last = wanted.end or max(today, wanted.start or today)
+    first = wanted.start or last - timedelta(days=min(TREND_DAYS - 1, last.toordinal() - 1))
+    if last < first:
+        raise BadInput(f"endDate {last} lies before startDate {first}.", {"field": "endDate"})
+    if (last - first).days >= MOST_DAYS:
+        raise BadInput(f"The period from {first} to {last} is longer than {MOST_DAYS} days.", {"field": "startDate"})
+    return first, last
+
+
+def _whose(wanted: UsageFilter) -> QuerySet[DailyUsage]:
+    rows = DailyUsage.objects.order_by()
+    if wanted.user is not None:
+        rows = rows.filter(user=wanted.user)
+    if wanted.project is not None:
+        rows = rows.filter(project=wanted.project)
+    return rows
+
+
+def _sum(rows: QuerySet[DailyUsage]) -> int:
+    return int(rows.aggregate(sum=Sum("cost_nano"))["sum"] or 0)
+
+
+def _by_provider(rows: QuerySet[DailyUsage]) -> list[ProviderCost]:
+    sums = rows.values("provider").annotate(cost=Sum("cost_nano"), calls=Sum("requests")).order_by("-cost", "provider")
+    return [ProviderCost(row["provider"], int(row["cost"]), int(row["calls"])) for row in sums]
+
+
+def _by_model(rows: QuerySet[DailyUsage]) -> list[ModelCost]:
+    sums = (
+        rows.values("model")
+        .annotate(
+            cost=Sum("cost_nano"),
+            calls=Sum("requests"),
+            prompt=Sum("input_tokens") + Sum("cached_input_tokens") + Sum("cache_write_tokens"),
+            answer=Sum("output_tokens") + Sum("reasoning_tokens"),
+        )
+        .order_by("-cost", "model")
+    )
+    return [
+        ModelCost(row["model"], int(row["cost"]), int(row["calls"]), int(row["prompt"]), int(row["answer"]))
+        for row in sums
+    ]
+
+
+def _trend(rows: QuerySet[DailyUsage], first: date, last: date) -> list[DayCost]:
+    """One entry a day, also for days without spending."""
+    sums = rows.filter(day__gte=first, day__lte=last).values("day").annotate(cost=Sum("cost_nano"))
+    by_day = {row["day"]: int(row["cost"]) for row in sums}
+    days = (first + timedelta(days=offset) for offset in range((last - first).days + 1))
+    return [DayCost(day, by_day.get(day, 0)) for day in days]
