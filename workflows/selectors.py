@@ -1,0 +1,161 @@
+"""Reads. Nothing here writes or locks; callers that need a steady view hold the case's lock (`services`).
+
+Also the proof of invariant 6: `fold_log(case)` rebuilds a case's marking from the log alone; `stored_marking(case)` is
+what the token rows say; they are equal, always.
+"""
+
+import uuid
+from collections.abc import Collection
+from datetime import datetime
+from functools import lru_cache
+
+from django.db.models import Q, QuerySet
+
+from workflows.core.errors import BadInput, TokenNotFound, UnknownTransition, WorkflowNotFound
+from workflows.core.firing import Binding, Reason, available, find_binding
+from workflows.core.marking import Change, Marking, fold
+from workflows.core.marking import Token as TokenValue
+from workflows.core.net import Net, Transition
+from workflows.core.notation import compile_definition, nearest
+from workflows.models import Case, Firing, Token, TokenChange, Workflow, WorkflowVersion
+
+PAGE_MAXIMUM = 500
+
+
+def net_of(version: WorkflowVersion) -> Net:
+    """The compiled definition; `version.definition` itself may be deferred."""
+    return _compiled(version.pk, version.created_at)
+
+
+def workflows(limit: int) -> list[Workflow]:
+    return list(Workflow.objects.select_related("current").order_by("id")[: page_size(limit)])
+
+
+def workflow(workflow_id: str) -> Workflow | None:
+    return Workflow.objects.select_related("current").filter(pk=workflow_id).first()
+
+
+def existing_workflow(workflow_id: str) -> Workflow:
+    """The workflow, or WorkflowNotFound."""
+    found = workflow(workflow_id)
+    if found is None:
+        raise WorkflowNotFound(workflow_id)
+    return found
+
+
+def tokens(workflow_id: str | None, place: str | None, limit: int) -> QuerySet[Token]:
+    """Live and consumed tokens, newest first; live ones only where a place is asked for."""
+    found = Token.objects.order_by("-created_at", "id")
+    if workflow_id is not None:
+        found = found.filter(workflow_id=workflow_id)
+    if place is not None:
+        found = found.filter(place=place, state=Token.LIVE)
+    return found[: page_size(limit)]
+
+
+def token(token_id: str) -> Token | None:
+    try:
+        return Token.objects.filter(pk=uuid.UUID(token_id)).first()
+    except ValueError:
+        return None
+
+
+def existing_token(token_id: str) -> Token:
+    """The token, or TokenNotFound (also for what is no UUID)."""
+    found = token(token_id)
+    if found is None:
+        raise TokenNotFound(token_id[:200])
+    return found
+
+
+def page_size(limit: int) -> int:
+    if not 1 <= limit <= PAGE_MAXIMUM:
+        raise BadInput("limit", f"must be from 1 to {PAGE_MAXIMUM}, not {limit}")
+    return limit
+
+
+def available_transitions(token_id: str) -> list[Transition]:
+    """The transitions that may be fired with this token now."""
+    found = existing_token(token_id)
+    if found.state != Token.LIVE:
+        return []
+    net = net_of(_version_of(found.case_id))
+    places = frozenset().union(*(net.watched_by(transition) for transition in net.leaving.get(found.place, ())))
+    marking = load_marking(found.case_id, places, found.pk)
+    value = marking.find(str(found.pk))
+    return available(net, marking, value) if value else []
+
+
+def why_not_enabled(token_id: str, transition_id: str) -> list[Reason]:
+    """Every reason why the transition cannot fire with this token now; empty if it can."""
+    found = existing_token(token_id)
+    net = net_of(_version_of(found.case_id))
+    transition = known_transition(net, found.workflow_id, transition_id)
+    marking = load_marking(found.case_id, net.watched_by(transition), found.pk)
+    value = marking.find(str(found.pk))
+    if value is None:
+        return [
+            {"kind": "token_consumed", "message": f'the token was consumed in "{found.place}"', "place": found.place}
+        ]
+    binding = find_binding(net, transition, marking, value)
+    return [] if isinstance(binding, Binding) else binding
+
+
+def known_transition(net: Net, workflow_id: str, transition_id: str) -> Transition:
+    """The transition, or UnknownTransition with the nearest name."""
+    transition = net.transitions.get(transition_id)
+    if transition is None:
+        raise UnknownTransition(workflow_id, transition_id[:200], nearest(transition_id, net.transitions))
+    return transition
+
+
+def load_marking(case_id: uuid.UUID, places: Collection[str], token_id: uuid.UUID) -> Marking:
+    """The live tokens of these places of a case, and the named one wherever it is."""
+    here = Token.objects.filter(Q(place__in=places) | Q(pk=token_id), case_id=case_id, state=Token.LIVE)
+    return Marking(value_of(row) for row in here)
+
+
+def value_of(row: Token) -> TokenValue:
+    return TokenValue(str(row.pk), row.place, row.data, row.metadata, row.version, row.entered_seq)
+
+
+def stored_marking(case_id: uuid.UUID) -> Marking:
+    """What the token rows say."""
+    return Marking(value_of(row) for row in Token.objects.filter(case_id=case_id, state=Token.LIVE))
+
+
+def fold_log(case_id: uuid.UUID) -> Marking:
+    """What the log says, from its first entry; raises DamagedLog where it does not fit together."""
+    entries = Firing.objects.filter(case_id=case_id).order_by("seq").prefetch_related("changes")
+    return fold(_change_of(list(entry.changes.all())) for entry in entries.iterator(chunk_size=500))
+
+
+def _change_of(rows: list[TokenChange]) -> Change:
+    consumed = tuple(
+        TokenValue(str(row.token_id), row.from_place, version=row.consumed_version)
+        for row in rows
+        if row.consumed_version is not None
+    )
+    produced = tuple(
+        TokenValue(
+            str(row.token_id),
+            row.to_place,
+            row.data or {},
+            row.metadata or {},
+            row.produced_version,
+            row.entered_seq or 0,
+        )
+        for row in rows
+        if row.produced_version is not None
+    )
+    return Change(consumed, produced)
+
+
+def _version_of(case_id: uuid.UUID) -> WorkflowVersion:
+    return Case.objects.select_related("version").defer("version__definition").get(pk=case_id).version
+
+
+@lru_cache(maxsize=256)
+def _compiled(version_id: int, _created_at: datetime) -> Net:
+    """Versions never change, so a compiled one is kept; the time tells apart equal ids of emptied databases."""
+    return compile_definition(WorkflowVersion.objects.get(pk=version_id).definition).net

@@ -1,0 +1,28 @@
+"""Writes of the workflow engine: each public function is one transaction (or a savepoint of the caller's).
+
+`definitions` makes workflows, `firing` makes and moves tokens, `effects` ends and asks for work outside, `places` says
+which places ask for it, `seeds` holds the two workflows that exist from the start, `journal` appends to the log.
+"""
+
+from workflows.services.definitions import create_workflow
+from workflows.services.effects import COMPLETED, DUPLICATE, FENCED, ORPHANED, complete, enqueue, fail, retry_now
+from workflows.services.firing import create_token, fire
+from workflows.services.places import attach_action, detach_action
+from workflows.services.seeds import seed_workflows
+
+__all__ = [
+    "COMPLETED",
+    "DUPLICATE",
+    "FENCED",
+    "ORPHANED",
+    "attach_action",
+    "complete",
+    "create_token",
+    "create_workflow",
+    "detach_action",
+    "enqueue",
+    "fail",
+    "fire",
+    "retry_now",
+    "seed_workflows",
+]

@@ -1,0 +1,167 @@
+"""Appends to the log and keeps the token rows equal to it. Every function here wants the case's lock held.
+
+Compare-and-set guards each token on top of the lock: a row count that does not match raises TokenConflict and undoes
+the whole transaction. Locking order everywhere: case, then effect. The case's lock is taken before the log's number is
+drawn, which `selectors.read_log` relies on.
+"""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from workflows import outbox
+from workflows.core.errors import TokenConflict
+from workflows.core.marking import Change
+from workflows.core.marking import Token as TokenValue
+from workflows.core.payload import checked_object
+from workflows.models import Case, Firing, OutboxEffect, PlaceAction, Token, TokenChange
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the log keeps of one firing beside its change."""
+
+    kind: str
+    token_id: str
+    now: datetime
+    transition: str = ""
+    data: dict[str, Any] | None = None
+    triggered_by: str = ""
+    idempotency_key: str | None = None
+
+
+def lock_case(case_id: uuid.UUID) -> Case:
+    """The case, locked until the transaction ends."""
+    locked = Case.objects.select_for_update(of=("self",)).select_related("version").defer("version__definition")
+    return locked.get(pk=case_id)
+
+
+def append(case: Case, entry: Entry, change: Change) -> Firing:
+    """Write one log entry, the token rows it changes and the effects of tokens that arrive; bumps `case.last_seq`."""
+    _check_sizes(change)
+    seq = case.last_seq + 1
+    before = {token.id: token for token in change.consumed}
+    after = {token.id: token for token in change.produced}
+    for token in change.consumed:
+        _take(token, after.get(token.id), entry.now)
+    Token.objects.bulk_create([_new_row(case, token, entry.now) for token in change.produced if token.id not in before])
+    if Case.objects.filter(pk=case.pk, last_seq=seq - 1).update(last_seq=seq) != 1:
+        raise TokenConflict(
+            f"Case {case.pk} was changed by another firing; read its tokens again.", caseId=str(case.pk)
+        )
+    case.last_seq = seq
+    firing = Firing.objects.create(
+        workflow_id=case.workflow_id,
+        case=case,
+        seq=seq,
+        kind=entry.kind,
+        transition=entry.transition,
+        token_id=entry.token_id,
+        from_place=before[entry.token_id].place if entry.token_id in before else "",
+        to_place=_destination(entry, change),
+        data=entry.data or {},
+        triggered_by=entry.triggered_by,
+        idempotency_key=entry.idempotency_key,
+        at=entry.now,
+    )
+    ids = dict.fromkeys((*before, *after))
+    TokenChange.objects.bulk_create([_change_row(firing, before.get(each), after.get(each)) for each in ids])
+    _write_effects(case, [token for token in change.produced if token.entered == seq], entry.now)
+    outbox.announce_on_commit()
+    return firing
+
+
+def _take(token: TokenValue, successor: TokenValue | None, now: datetime) -> None:
+    """Compare-and-set one token row: to its next version, or to consumed."""
+    row = Token.objects.filter(pk=token.id, state=Token.LIVE, version=token.version)
+    if successor is None:
+        matched = row.update(state=Token.CONSUMED, updated_at=now)
+    else:
+        matched = row.update(
+            place=successor.place,
+            data=successor.data,
+            metadata=successor.metadata,
+            version=successor.version,
+            entered_seq=successor.entered,
+            updated_at=now,
+        )
+    if matched != 1:
+        raise TokenConflict(
+            f"Token {token.id} is no longer at version {token.version}: another firing was faster. Read it again.",
+            tokenId=token.id,
+            expectedVersion=token.version,
+        )
+
+
+def _new_row(case: Case, token: TokenValue, now: datetime) -> Token:
+    return Token(
+        id=uuid.UUID(token.id),
+        workflow_id=case.workflow_id,
+        case=case,
+        place=token.place,
+        data=token.data,
+        metadata=token.metadata,
+        version=token.version,
+        entered_seq=token.entered,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _change_row(firing: Firing, before: TokenValue | None, after: TokenValue | None) -> TokenChange:
+    token_id = (after or before).id  # type: ignore[union-attr]  # one of the two is there
+    return TokenChange(
+        firing=firing,
+        token_id=uuid.UUID(token_id),
+        consumed_version=before.version if before else None,
+        produced_version=after.version if after else None,
+        from_place=before.place if before else "",
+        to_place=after.place if after else "",
+        data=after.data if after else None,
+        metadata=after.metadata if after else None,
+        entered_seq=after.entered if after else None,
+    )
+
+
+def _destination(entry: Entry, change: Change) -> str:
+    """Where the named token went; for one that was consumed, where the first of its successors went."""
+    own = [token.place for token in change.produced if token.id == entry.token_id]
+    return (own or [token.place for token in change.produced] or [""])[0]
+
+
+def _write_effects(case: Case, arrived: list[TokenValue], now: datetime) -> None:
+    if not arrived:
+        return
+    places = {token.place for token in arrived}
+    wishes = [
+        wish
+        for wish in PlaceAction.objects.filter(place__in=places, enabled=True).order_by("pk")
+        if wish.workflow_id in (None, case.workflow_id)
+    ]
+    effects = [
+        OutboxEffect(
+            kind=wish.kind,
+            reference=wish.reference,
+            max_attempts=wish.max_attempts,
+            case=case,
+            token_id=uuid.UUID(token.id),
+            entered_seq=token.entered,
+            place=token.place,
+            available_at=now,
+            dispatched_at=now,
+            created_at=now,
+        )
+        for token in arrived
+        for wish in wishes
+        if wish.place == token.place
+    ]
+    OutboxEffect.objects.bulk_create(effects)
+    outbox.dispatch_on_commit(effects)
+
+
+def _check_sizes(change: Change) -> None:
+    """A token may not grow past the limit by many small merges. Raises BadInput before anything is written."""
+    for token in change.produced:
+        checked_object(token.data, "data")
+        checked_object(token.metadata, "metadata")
