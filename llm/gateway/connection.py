@@ -1,0 +1,310 @@
+"""One client connection of `server.py`: requests in order, answers in order, one deadline at a time.
+
+Requests wait their turn, at most `Limits.pipelined` of them; then we stop reading. A refusal waits in the same queue,
+so that answers to earlier requests leave first; after it the connection closes, lingering a little so that the client
+can read why. An end-of-file may be a half-close or a hang-up, and looks the same: we go on answering, the first write
+after a hang-up tells, and while there is nothing to write an interim `102 Processing` asks. Parsing is in
+`request_reader.py`.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections import deque
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import TYPE_CHECKING, cast
+
+from llm.gateway.exchange import Exchange, Headers
+from llm.gateway.request_reader import Refusal, RequestReader
+
+if TYPE_CHECKING:
+    from llm.gateway.server import HttpServer
+
+log = logging.getLogger(__name__)
+
+FOREVER = float("inf")
+LINGER_SECONDS = 2.0
+PROBE_SECONDS = 0.5
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+PROBE = b"HTTP/1.1 102 Processing\r\n\r\n"
+STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
+BODILESS = frozenset({204, 304})
+REFUSAL_CODES = {408: "request_timeout", 413: "request_too_large", 503: "overloaded"}
+
+
+class Connection(asyncio.Protocol):
+    """See the header. `deadline` is in loop time; `HttpServer` calls `expire` when it has passed."""
+
+    def __init__(self, server: "HttpServer") -> None:
+        self.server = server
+        self.limits = server.limits
+        self.reader = RequestReader(server.limits, self._deliver, self._head_progress, self._hold)
+        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self.deadline = self.message_deadline = FOREVER
+        self.client = ""
+        self.current: Exchange | None = None
+        self.waiting: deque[Exchange | Refusal] = deque()
+        self.held = 0
+        self.unsent = 0
+        self.reading_paused = self.writing_paused = False
+        self.half_closed = False
+        self.advancing = False
+        self.deaf = False
+        """No further input is read as a request: it is thrown away until the connection closes."""
+        self.closing = False
+
+    # --- the transport calls these ------------------------------------------------------------------------------------
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(high=self.limits.write_buffer_bytes)
+        peer = transport.get_extra_info("peername")
+        self.client = str(peer[0]) if isinstance(peer, tuple) else ""
+        self.server.connections.add(self)
+        self._set_deadline()
+        if len(self.server.connections) > self.limits.connections:
+            self._refuse(Refusal(503, "Too many open connections; try again shortly."))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.server.connections.discard(self)
+        if self.server.draining and not self.server.connections:
+            self.server.emptied.set()
+        self.server.buffered -= self.held
+        self.held = 0
+        self.deaf = self.closing = True
+        self.deadline = FOREVER
+        gone = self.current
+        self.current = None
+        self.waiting.clear()
+        if gone is not None:
+            gone.disconnect()
+
+    def data_received(self, data: bytes) -> None:
+        if self.deaf:
+            return
+        try:
+            self.reader.feed(data)
+        except Refusal as refusal:
+            self._refuse(refusal)
+        self.advance()
+
+    def eof_received(self) -> bool:
+        if self.current is None or self.closing or self.reader.in_message or not self.transport.can_write_eof():
+            return False
+        self.half_closed = True
+        self.expire(self.server.loop.time())
+        return True
+
+    def pause_writing(self) -> None:
+        self.writing_paused = True
+        self._set_deadline()
+        if self.current is not None and self.current.on_pause is not None:
+            self.current.on_pause()
+
+    def resume_writing(self) -> None:
+        self.writing_paused = False
+        self._set_deadline()
+        if self.current is not None and self.current.on_resume is not None:
+            self.current.on_resume()
+        self.advance()
+
+    # --- the reader calls these ---------------------------------------------------------------------------------------
+    def _head_progress(self) -> None:
+        """A request has begun, or its head is complete: the clock for its next part starts, and no byte extends it."""
+        seconds = self.limits.body_seconds if self.reader.in_body else self.limits.head_seconds
+        self.message_deadline = self.server.loop.time() + seconds
+        if self.reader.expects_continue and self.current is None and not self.waiting:
+            self._invite_body()
+
+    def _hold(self, size: int) -> bool:
+        self.held += size
+        self.server.buffered += size
+        return self.server.buffered <= self.limits.buffered_bytes
+
+    def _deliver(self, method: str, target: bytes, headers: Headers, body: bytes, version: bytes, keep: bool) -> None:
+        path, _, query = target.partition(b"?")
+        if not path.startswith(b"/") and not (method == "OPTIONS" and path == b"*"):
+            scheme, separator, rest = path.partition(b"://")
+            if not separator or scheme.lower() not in (b"http", b"https"):
+                raise Refusal(400, "The request target must be a path or an http URL.")
+            path = b"/" + rest.partition(b"/")[2]
+        exchange = Exchange(self, method, path, query, headers, body)
+        exchange.received_at = time.perf_counter_ns()
+        exchange.client = self.client
+        exchange.version = version
+        exchange.keep_alive = keep
+        self.waiting.append(exchange)
+        if len(self.waiting) >= self.limits.pipelined and not self.reading_paused:
+            self.reading_paused = True
+            self.transport.pause_reading()
+
+    # --- the server calls these ---------------------------------------------------------------------------------------
+    def expire(self, now: float) -> None:
+        """The deadline has passed."""
+        unsent = self.transport.get_write_buffer_size()
+        if unsent and (not self.unsent or unsent < self.unsent):  # the client still takes its answer
+            self.unsent = unsent
+            self.deadline = now + self.limits.stall_seconds
+        elif unsent or self.closing:
+            self.transport.abort()
+        elif self.reader.in_message and not self.deaf:
+            self._refuse(Refusal(408, "The request did not arrive in time."))
+            self.advance()
+        elif self.current is None and not self.waiting:
+            self.transport.close()
+        elif self.half_closed and self.current is not None and not self.current.started:
+            self.transport.write(PROBE)
+            self.deadline = now + PROBE_SECONDS
+        else:
+            self._set_deadline()
+
+    def close_if_idle(self) -> None:
+        if self.current is None and not self.waiting and not self.reader.in_message:
+            self.transport.close()
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    def advance(self) -> None:
+        """Hand the next waiting request to the handler, if it is its turn."""
+        if self.advancing:
+            return
+        self.advancing = True
+        while self.waiting and self.current is None and not self.closing and not self.writing_paused:
+            item = self.waiting.popleft()
+            if isinstance(item, Refusal):
+                self._answer_refusal(item)
+            else:
+                self._handle(item)
+        self.advancing = False
+        if self.closing:
+            return
+        if self.reading_paused and len(self.waiting) < self.limits.pipelined:
+            self.reading_paused = False
+            self.transport.resume_reading()
+        if self.reader.expects_continue and self.current is None and not self.waiting:
+            self._invite_body()
+        self._set_deadline()
+
+    # --- the exchange calls these (Sink) ------------------------------------------------------------------------------
+    def send_whole(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
+        head = self._head(exchange, status, headers)
+        if status not in BODILESS:
+            head.append(b"content-length: %d\r\n" % len(body))
+        head.append(b"\r\n")
+        if exchange.method != "HEAD" and status not in BODILESS:
+            head.append(body)
+        self.transport.write(b"".join(head))
+        self._finish(exchange)
+
+    def send_head(self, exchange: Exchange, status: int, headers: Headers) -> None:
+        if exchange.version == b"1.0":
+            exchange.keep_alive = False
+        head = self._head(exchange, status, headers)
+        head.append(b"\r\n" if exchange.version == b"1.0" else b"transfer-encoding: chunked\r\n\r\n")
+        self.transport.write(b"".join(head))
+        if self.writing_paused and exchange.on_pause is not None:
+            exchange.on_pause()
+
+    def send_part(self, exchange: Exchange, data: bytes) -> None:
+        if exchange.method == "HEAD":
+            return
+        self.transport.write(data if exchange.version == b"1.0" else b"%x\r\n%b\r\n" % (len(data), data))
+
+    def send_end(self, exchange: Exchange) -> None:
+        if exchange.version != b"1.0" and exchange.method != "HEAD":
+            self.transport.write(b"0\r\n\r\n")
+        self._finish(exchange)
+
+    def cut(self, exchange: Exchange) -> None:
+        self.transport.abort()
+
+    # --- private ------------------------------------------------------------------------------------------------------
+    def _handle(self, exchange: Exchange) -> None:
+        self.current = exchange
+        try:
+            self.server.handler(exchange)
+        except Exception:  # the last net: a handler's defect must cost one request, not the connection's silence
+            log.exception("The handler failed on %s %r", exchange.method, exchange.path)
+            if exchange.started:
+                exchange.abort()
+            else:
+                exchange.respond(500, [(b"content-type", b"application/json")], error_body(500, "Internal error."))
+
+    def _head(self, exchange: Exchange, status: int, headers: Headers) -> list[bytes]:
+        if (self.server.draining or self.half_closed) and not self.waiting:
+            exchange.keep_alive = False
+        parts = [STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status, self.server.date]
+        for header in headers:
+            parts.append(b"%b: %b\r\n" % header)
+        if not exchange.keep_alive:
+            parts.append(b"connection: close\r\n")
+        elif exchange.version == b"1.0":
+            parts.append(b"connection: keep-alive\r\n")
+        return parts
+
+    def _finish(self, exchange: Exchange) -> None:
+        released = len(exchange.body)
+        self.held -= released
+        self.server.buffered -= released
+        self.current = None
+        if not exchange.keep_alive:
+            self._linger()
+        else:
+            self.advance()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer with `refusal` when it is its turn; read nothing more."""
+        self.deaf = True
+        self.waiting.append(refusal)
+
+    def _answer_refusal(self, refusal: Refusal) -> None:
+        body = error_body(refusal.status, refusal.message)
+        parts = [STATUS_LINES[refusal.status], self.server.date]
+        parts.append(b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body))
+        self.transport.write(b"".join(parts) + body)
+        self._linger()
+
+    def _linger(self) -> None:
+        """Say that no more will come, then wait a little: closing at once could destroy the answer on its way."""
+        self.deaf = self.closing = True
+        self.waiting.clear()
+        self.deadline = self.server.loop.time() + LINGER_SECONDS
+        if self.half_closed or not self.transport.can_write_eof():
+            self.transport.close()
+        else:
+            self.transport.write_eof()
+            if self.reading_paused:
+                self.transport.resume_reading()
+
+    def _invite_body(self) -> None:
+        self.reader.expects_continue = False
+        self.transport.write(CONTINUE)
+
+    def _set_deadline(self) -> None:
+        if self.closing:
+            return
+        now = self.server.loop.time()
+        self.unsent = 0
+        if self.writing_paused:
+            self.unsent = self.transport.get_write_buffer_size()
+            self.deadline = now + self.limits.stall_seconds
+        elif self.reader.in_message and not self.deaf:
+            self.deadline = self.message_deadline
+        elif self.current is not None or self.waiting:
+            self.deadline = FOREVER
+        else:
+            self.deadline = now + self.limits.idle_seconds
+
+
+def error_body(status: int, message: str) -> bytes:
+    """OpenAI's error shape, for what the door itself refuses."""
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    error = {"message": message, "type": kind, "param": None, "code": REFUSAL_CODES.get(status)}
+    return json.dumps({"error": error}).encode()
+
+
+def date_line() -> bytes:
+    """The `Date` header, now."""
+    return b"date: " + formatdate(usegmt=True).encode() + b"\r\n"

@@ -1,0 +1,126 @@
+"""An HTTP/1.1 server for data planes: asyncio protocols over llhttp, one `handler(exchange)` per complete request.
+
+Promised: strict parsing (conflicting lengths, bare line feeds, folded headers, unknown codings are refused), bounds
+on every size and time in `Limits`, keep-alive, pipelining in order, chunked bodies, `Expect: 100-continue`, HEAD,
+back-pressure, half-closed clients, a graceful `drain`. Not here: routes, CORS, TLS certificates, logging (the
+handler's or the starter's). Use: `server = HttpServer(handler, limits); await server.listen(host, port); ...; await
+server.drain(seconds)`, inside `run(...)`. The handler's side is `exchange.py`; one connection's life is
+`connection.py`.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Coroutine
+from typing import Any
+
+import msgspec
+
+from llm.gateway.connection import Connection, date_line
+from llm.gateway.exchange import Handler
+
+SWEEP_SECONDS = 0.25
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What one client may cost. Beyond each bound the client gets the status named, and the connection closes."""
+
+    target_bytes: int = 8_192
+    """Path and query: 414."""
+    head_bytes: int = 65_536
+    """All header lines: 431."""
+    header_count: int = 100
+    """431."""
+    body_bytes: int = 64 * 1024 * 1024
+    """413."""
+    buffered_bytes: int = 1024 * 1024 * 1024
+    """Request bodies held at once over all connections: 503."""
+    pipelined: int = 16
+    """Requests waiting on one connection; beyond it we stop reading from it."""
+    connections: int = 20_000
+    """Open at once; the next one gets 503."""
+    head_seconds: float = 15.0
+    """From the first byte of a request to the end of its head: 408."""
+    body_seconds: float = 120.0
+    """From the end of the head to the end of the body: 408."""
+    idle_seconds: float = 75.0
+    """A connection without a request is closed silently."""
+    stall_seconds: float = 60.0
+    """A client that takes none of its answer for this long is cut off."""
+    write_buffer_bytes: int = 256 * 1024
+    """Unsent answer bytes after which the handler is asked to pause."""
+
+
+class HttpServer:
+    """One listening port of one process. Not thread-safe: everything happens in the loop that called `listen`."""
+
+    def __init__(self, handler: Handler, limits: Limits | None = None) -> None:
+        self.handler = handler
+        self.limits = limits or Limits()
+        self.loop = asyncio.get_running_loop()
+        self.connections: set[Connection] = set()
+        self.buffered = 0
+        """Bytes of request bodies held now."""
+        self.draining = False
+        self.emptied = asyncio.Event()
+        """Set when the last connection has closed."""
+        self.date = date_line()
+        self._listeners: list[asyncio.Server] = []
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    async def listen(
+        self, host: str, port: int, *, shared: bool = False, tls: ssl.SSLContext | None = None, backlog: int = 2048
+    ) -> int:
+        """Accept connections; returns the port (useful with port 0).
+
+        `shared` lets several worker processes listen on one port. Raises OSError when the port is taken.
+        """
+        listener = await self.loop.create_server(
+            lambda: Connection(self), host, port, ssl=tls, backlog=backlog, reuse_port=shared or None
+        )
+        self._listeners.append(listener)
+        if self._sweeper is None:
+            self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+        bound: int = listener.sockets[0].getsockname()[1]
+        return bound
+
+    async def drain(self, seconds: float) -> bool:
+        """Take no new connection, close idle ones, let the rest finish for at most `seconds`, then cut them.
+
+        Returns whether all finished in time.
+        """
+        self.draining = True
+        for listener in self._listeners:
+            listener.close()
+        for connection in list(self.connections):
+            connection.close_if_idle()
+        if self.connections:
+            self.emptied = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.emptied.wait(), seconds)
+        finished = not self.connections
+        for connection in list(self.connections):
+            connection.abort()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        await asyncio.sleep(0)
+        return finished
+
+    def _sweep(self) -> None:
+        """One timer looks after all deadlines: cheaper than one timer per request, exact to a quarter of a second."""
+        now = self.loop.time()
+        self.date = date_line()
+        for connection in list(self.connections):
+            if connection.deadline <= now:
+                connection.expire(now)
+        self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+
+
+def run(main: Coroutine[Any, Any, Any]) -> None:
+    """Run `main` on uvloop where it exists, else on asyncio's own loop."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main)
+    else:
+        uvloop.run(main)
