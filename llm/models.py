@@ -49,6 +49,12 @@ class Provider(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def configured(self) -> bool:
+        """Whether a call could be sent: switched on, with an address and, where one is needed, a key."""
+        keyed = self.auth == "none" or any(key.enabled for key in self.keys.all())
+        return self.enabled and bool(self.base_url) and keyed
+
 
 class ProviderKey(models.Model):
     """One credential. Only its sealed form is stored; `fingerprint` is all anyone is shown."""
@@ -93,6 +99,7 @@ class Model(models.Model):
     rank = models.PositiveIntegerField(default=100, help_text="Order of preference for `auto`, lowest first.")
     released = models.BigIntegerField(default=0, editable=False, help_text="Unix seconds.")
     enabled = models.BooleanField(default=True)
+    available = models.BooleanField(default=True, editable=False, help_text="No: a local server no longer lists it.")
     source = models.CharField(max_length=20, choices=Source.choices, default=Source.ADMIN, editable=False)
     edited = models.JSONField(default=list, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -69,6 +69,19 @@ class ModelSettings(msgspec.Struct, frozen=True):
     capabilities: tuple[str, ...] | None
 
 
+class ProviderSettings(msgspec.Struct, frozen=True):
+    """A provider as an administrator describes it, checked. Its repr hides the key."""
+
+    provider_type: str
+    name: str
+    base_url: str | None
+    api_key: str | None
+    models: tuple[ModelSettings, ...]
+
+    def __repr__(self) -> str:
+        return f"ProviderSettings({self.provider_type!r}, {self.name!r}, {self.base_url!r}, models={len(self.models)})"
+
+
 def check_provider_type(given: str) -> str:
     """One of the provider types, or the name of a provider we know."""
     known = (*PROVIDER_TYPES, *(row.name for row in PROVIDERS))
@@ -127,6 +140,14 @@ def check_model_id(given: str) -> str:
             "models.id", f"is {_shown(given)}; letters, digits and . _ - : / @ + are allowed, {MAX_MODEL_ID} at most"
         )
     return given
+
+
+def check_title(given: str) -> str:
+    """A model's display name, trimmed; may be empty."""
+    title = given.strip()
+    if len(title) > MAX_MODEL_ID or not title.isprintable():
+        raise bad("models.name", f"must be printable and at most {MAX_MODEL_ID} characters long")
+    return title
 
 
 def check_tokens(field: str, given: int | None) -> int | None:

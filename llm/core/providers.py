@@ -180,6 +180,8 @@ def read_environment(row: ProviderRow, environ: Mapping[str, str]) -> Environmen
 def complete_base_url(row: ProviderRow, url: str) -> str:
     """`url` without a slash at its end, and with the row's version path when it has no path at all."""
     url = url.strip().rstrip("/")
-    if url and not urlsplit(url).path:
-        return url + row.version_path
-    return url
+    try:
+        bare = bool(url) and not urlsplit(url).path
+    except ValueError:  # not a URL: left as it is, for the check that can name the variable
+        bare = False
+    return url + row.version_path if bare else url

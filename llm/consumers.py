@@ -1,0 +1,186 @@
+"""The control side of the uplink (`core/uplink.py`): one socket per gateway worker, at the path `uplink`.
+
+Promises: a snapshot at once after Hello and within a second of every change, whichever process made it (a channel-layer
+hint, and a look at the version twice a second in case the hint was lost); an acknowledgement only for what the database
+holds. When booking fails there is none, and the socket is closed: the gateway connects again and sends all of it again.
+Frames are handled one after another, so the bound on what waits here is the socket's own. Close codes are private ones,
+because Daphne sends no others; the reason is in the log.
+"""
+
+import asyncio
+import contextlib
+import hmac
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import msgspec
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.db import DatabaseError
+from django.utils import timezone
+
+from billing.services import book
+from llm import services, snapshots
+from llm.core.uplink import SUBPROTOCOL, Hello, Observation, SnapshotPush, Up, UsageAck, UsageBatch
+
+POLL_SECONDS = 0.5
+HELLO_SECONDS = 10.0
+OBSERVATION_SECONDS = 1.5
+"""Observations that come faster than this are dropped: they are totals, so the next one says it all."""
+MAX_FRAME_BYTES = 1024 * 1024
+"""Larger frames are refused; it is also Daphne's own limit."""
+MAX_RECORDS = 1_000
+MAX_GATEWAY_NAME = 200
+
+MALFORMED, REFUSED, TOO_LARGE, FAILED = 4007, 4008, 4009, 4011
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+logger = logging.getLogger(__name__)
+_decoder = msgspec.json.Decoder(Up)
+_encoder = msgspec.json.Encoder()
+
+
+class UplinkConsumer(AsyncWebsocketConsumer):
+    """One connected gateway worker."""
+
+    async def connect(self) -> None:
+        """Accept who knows the secret and speaks the protocol; refuse (403) everyone else before the handshake."""
+        self.hello: Hello | None = None
+        self.pushed = -1
+        self.observed_at = 0.0
+        self.failing = False
+        self.changed = asyncio.Event()
+        self.watcher: asyncio.Task[None] | None = None
+        if not _authorized(self.scope) or SUBPROTOCOL not in self.scope["subprotocols"]:
+            logger.warning("uplink refused: wrong secret or protocol, from %s", self.scope.get("client"))
+            await self.close()
+            return
+        if self.channel_layer is not None:
+            await self.channel_layer.group_add(services.CONFIGURATION_GROUP, self.channel_name)
+        await self.accept(SUBPROTOCOL)
+        self.watcher = asyncio.create_task(self._watch())
+
+    async def disconnect(self, code: int) -> None:
+        if self.watcher is not None:
+            self.watcher.cancel()
+        if self.channel_layer is not None:
+            await self.channel_layer.group_discard(services.CONFIGURATION_GROUP, self.channel_name)
+        if self.hello is not None:
+            try:
+                await _in_thread(services.disconnect_gateway, self.hello.gateway, self.hello.pid)
+            except (DatabaseError, OverflowError):
+                logger.warning("gateway %s left, which could not be written down", self.hello.gateway)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """One frame up."""
+        if text_data is None:
+            await self._refuse(MALFORMED, "a binary frame; frames are JSON text")
+            return
+        if len(text_data) > MAX_FRAME_BYTES:
+            await self._refuse(TOO_LARGE, f"a frame of {len(text_data)} bytes; {MAX_FRAME_BYTES} is the most")
+            return
+        try:
+            message = _decoder.decode(text_data)
+        except (msgspec.MsgspecError, UnicodeError) as failure:
+            await self._refuse(MALFORMED, f"a frame that is no message: {failure}")
+            return
+        await self._handle(message)
+
+    async def configuration_changed(self, event: dict[str, Any]) -> None:
+        """The channel layer's hint."""
+        self.changed.set()
+
+    async def _handle(self, message: Up) -> None:
+        if isinstance(message, Hello):
+            await self._greet(message)
+        elif self.hello is None:
+            await self._refuse(REFUSED, "a message before hello")
+        elif isinstance(message, UsageBatch):
+            await self._book(self.hello.gateway, message)
+        else:
+            await self._observe(self.hello.gateway, message)
+
+    async def _greet(self, hello: Hello) -> None:
+        if self.hello is not None or not 0 < len(hello.gateway) <= MAX_GATEWAY_NAME or "\x00" in hello.gateway:
+            await self._refuse(REFUSED, "a second hello, or one without a usable name")
+            return
+        self.hello = hello
+        self.changed.set()
+        try:
+            await _in_thread(services.connect_gateway, hello, timezone.now())
+        except (DatabaseError, OverflowError):
+            logger.exception("gateway %s connected, which could not be written down", hello.gateway)
+
+    async def _book(self, gateway: str, batch: UsageBatch) -> None:
+        if len(batch.records) > MAX_RECORDS:
+            await self._refuse(REFUSED, f"a batch of {len(batch.records)} records; {MAX_RECORDS} is the most")
+            return
+        try:
+            through = await _in_thread(book, batch.records, gateway)
+        except DatabaseError:
+            logger.exception("a batch of %d records from %s was not booked", len(batch.records), gateway)
+            await self._refuse(FAILED, "the database did not take the batch; send it again")
+            return
+        await self.send(_encoder.encode(UsageAck(through)).decode())
+
+    async def _observe(self, gateway: str, seen: Observation) -> None:
+        if time.monotonic() - self.observed_at < OBSERVATION_SECONDS:
+            return
+        self.observed_at = time.monotonic()
+        try:
+            await _in_thread(services.observe_gateway, gateway, seen, max(self.pushed, 0), timezone.now())
+        except (DatabaseError, OverflowError):
+            logger.exception("an observation from %s was not written down", gateway)
+
+    async def _watch(self) -> None:
+        """Push the snapshot whenever there is a newer one than this gateway was sent; wait for hello only so long.
+
+        Should it fail in a way nobody foresaw, the socket is closed, so that the gateway tries again and shows it.
+        """
+        greeted_by = time.monotonic() + HELLO_SECONDS
+        try:
+            while self.hello is not None or time.monotonic() < greeted_by:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.changed.wait(), POLL_SECONDS)
+                self.changed.clear()
+                if self.hello is not None:
+                    await self._push_if_newer()
+            await self._refuse(REFUSED, f"no hello within {HELLO_SECONDS:.0f} seconds")
+        except Exception:
+            logger.exception("the watch over the configuration broke")
+            await self._refuse(FAILED, "the configuration could not be sent")
+
+    async def _push_if_newer(self) -> None:
+        try:
+            if await _in_thread(snapshots.configuration_version) > self.pushed:
+                snapshot = await _in_thread(snapshots.build_snapshot)
+                await self.send(_encoder.encode(SnapshotPush(snapshot)).decode())
+                self.pushed = snapshot.version
+            self.failing = False
+        except DatabaseError:
+            if not self.failing:  # once per outage, not twice a second
+                logger.exception("the configuration could not be read; gateways go on with the one they have")
+            self.failing = True
+
+    async def _refuse(self, code: int, reason: str) -> None:
+        name = self.hello.gateway if self.hello else "a gateway without a name"
+        logger.warning("uplink of %s closed (%d): %s", name, code, reason)
+        await self.close(code, reason[:120])
+
+
+def _authorized(scope: dict[str, Any]) -> bool:
+    """Whether the bearer token is the uplink secret, in constant time. Without a secret nobody may."""
+    expected = b"Bearer " + settings.UPLINK_SECRET.encode()
+    given = dict(scope["headers"]).get(b"authorization", b"")
+    return bool(settings.UPLINK_SECRET) and hmac.compare_digest(given, expected)
+
+
+async def _in_thread(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run it on a thread of the pool, with its own database connection, so that a slow booking holds up no one else."""
+    result: R = await database_sync_to_async(call, thread_sensitive=False)(*args, **kwargs)
+    return result

@@ -1,0 +1,41 @@
+"""All writing to the tables of `llm`: one transaction each, and every change of configuration raises its version.
+
+`configuration` holds the rule and the plain saves and deletes the admin uses; `configure` is the GraphQL mutation;
+`catalogue`, `environment` and `ollama` bring in what is built in, set from outside or found running (call them in this
+order at a start); `gateways` keeps what running gateways say of themselves.
+"""
+
+from llm.services.catalogue import seed_catalogue
+from llm.services.configuration import (
+    CONFIGURATION_GROUP,
+    delete_keys,
+    delete_models,
+    delete_providers,
+    save_key,
+    save_model,
+    save_provider,
+    set_enabled,
+)
+from llm.services.configure import configure_provider
+from llm.services.environment import sync_environment
+from llm.services.gateways import connect_gateway, disconnect_gateway, forget_gateways, observe_gateway
+from llm.services.ollama import discover_ollama
+
+__all__ = [
+    "CONFIGURATION_GROUP",
+    "configure_provider",
+    "connect_gateway",
+    "delete_keys",
+    "delete_models",
+    "delete_providers",
+    "disconnect_gateway",
+    "discover_ollama",
+    "forget_gateways",
+    "observe_gateway",
+    "save_key",
+    "save_model",
+    "save_provider",
+    "seed_catalogue",
+    "set_enabled",
+    "sync_environment",
+]

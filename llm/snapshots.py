@@ -1,0 +1,107 @@
+"""The configuration as gateways serve by it, built from the tables (`core/snapshot.py` says what it looks like).
+
+Only what can be used is in it: enabled providers with an address and, where needed, a key that opens, and their enabled
+models. When there is no such model at all, the sandbox stands in for every model of the catalogue, at list prices in
+play money, so that a fresh machine can do the product's main job. Decrypted keys exist in the result only: keep it in
+memory. Next file: `consumers.py`, which sends it.
+"""
+
+import logging
+import time
+
+from django.conf import settings
+from django.db.models import Prefetch
+
+from billing.core.pricing import Price
+from llm.core import snapshot, vault
+from llm.core.providers import SANDBOX
+from llm.models import ConfigurationVersion, Model, Provider
+
+SANDBOX_CAPABILITIES = ("text_generation", "function_calling", "sandbox")
+SANDBOX_RANK = 1_000_000
+
+logger = logging.getLogger(__name__)
+
+
+def configuration_version() -> int:
+    """The number of the configuration as it stands; 0 when nothing was ever configured."""
+    return ConfigurationVersion.objects.order_by("-number").values_list("number", flat=True).first() or 0
+
+
+def build_snapshot() -> snapshot.Snapshot:
+    """The present configuration. The version is read first: what changes meanwhile comes again under a higher one."""
+    version = configuration_version()
+    offered = Prefetch("models", queryset=Model.objects.filter(enabled=True, available=True))
+    rows = list(Provider.objects.filter(enabled=True).prefetch_related("keys", offered))
+    providers = []
+    models: list[snapshot.Model] = []
+    for row in rows:
+        provider = _provider(row)
+        if provider is not None and row.models.all():
+            providers.append(provider)
+            models += [_model(model, row.slug, model.upstream or model.model_id) for model in row.models.all()]
+    sandbox_url: str = getattr(settings, "SANDBOX_URL", "")
+    if not models and sandbox_url:
+        providers = [snapshot.Provider(SANDBOX, SANDBOX, "openai", sandbox_url.rstrip("/"), auth="none")]
+        models = _sandbox_models(rows)
+    models.sort(key=lambda model: (model.rank, model.id))
+    return snapshot.Snapshot(version, time.time_ns(), tuple(providers), tuple(models))
+
+
+def _provider(row: Provider) -> snapshot.Provider | None:
+    """The provider with its keys opened, or None when no call could be sent."""
+    keys = () if row.auth == "none" else _keys(row)
+    if not row.configured or (row.auth != "none" and not keys):
+        return None
+    return snapshot.Provider(row.slug, row.provider_type, row.dialect, row.base_url, row.auth, keys)
+
+
+def _keys(row: Provider) -> tuple[snapshot.ProviderKey, ...]:
+    keys = []
+    fallbacks = [str(key) for key in settings.SECRET_KEY_FALLBACKS]
+    for key in row.keys.all():
+        if not key.enabled:
+            continue
+        try:
+            secret = vault.unseal(key.sealed, settings.SECRET_KEY, fallbacks)
+        except vault.SecretUnreadable as failure:
+            logger.error("key %s of provider %s is left out: %s", key.pk, row.slug, failure)
+            continue
+        keys.append(snapshot.ProviderKey(str(key.pk), secret, key.weight))
+    return tuple(keys)
+
+
+def _model(row: Model, provider: str, upstream: str) -> snapshot.Model:
+    calling = ("function_calling",) if row.supports_function_calling else ()
+    return snapshot.Model(
+        id=row.model_id,
+        provider=provider,
+        upstream=upstream,
+        aliases=tuple(row.aliases),
+        context_window=row.context_window,
+        max_output_tokens=row.max_output_tokens,
+        capabilities=tuple(dict.fromkeys((*row.capabilities, *calling))),
+        supports_streaming=row.supports_streaming,
+        price=row.price,
+        created=row.released or int(row.created_at.timestamp()),
+        rank=row.rank,
+    )
+
+
+def _sandbox_models(rows: list[Provider]) -> list[snapshot.Model]:
+    """Every model of the tables once, the best ranked of one id, answered by the sandbox; and the sandbox's own."""
+    everything = sorted((model for row in rows for model in row.models.all()), key=lambda model: model.rank)
+    stand_ins: dict[str, snapshot.Model] = {}
+    for model in everything:
+        stand_ins.setdefault(model.model_id, _model(model, SANDBOX, f"{SANDBOX}/{model.model_id}"))
+    own = snapshot.Model(
+        id=SANDBOX,
+        provider=SANDBOX,
+        upstream=SANDBOX,
+        context_window=128_000,
+        capabilities=SANDBOX_CAPABILITIES,
+        price=Price(input=0, output=0),
+        rank=SANDBOX_RANK,
+    )
+    stand_ins.pop(SANDBOX, None)
+    return [*stand_ins.values(), own]
