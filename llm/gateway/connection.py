@@ -199,10 +199,13 @@ class Connection(asyncio.Protocol):
         self._finish(exchange)
 
     def send_head(self, exchange: Exchange, status: int, headers: Headers) -> None:
-        if exchange.version == b"1.0":
+        if exchange.version == b"1.0" and exchange.length is None:
             exchange.keep_alive = False
         head = self._head(exchange, status, headers)
-        head.append(b"\r\n" if exchange.version == b"1.0" else b"transfer-encoding: chunked\r\n\r\n")
+        if exchange.length is not None:
+            head.append(b"content-length: %d\r\n\r\n" % exchange.length)
+        else:
+            head.append(b"\r\n" if exchange.version == b"1.0" else b"transfer-encoding: chunked\r\n\r\n")
         self.transport.write(b"".join(head))
         if self.writing_paused and exchange.on_pause is not None:
             exchange.on_pause()
@@ -210,10 +213,10 @@ class Connection(asyncio.Protocol):
     def send_part(self, exchange: Exchange, data: bytes) -> None:
         if exchange.method == "HEAD":
             return
-        self.transport.write(data if exchange.version == b"1.0" else b"%x\r\n%b\r\n" % (len(data), data))
+        self.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if _in_chunks(exchange) else data)
 
     def send_end(self, exchange: Exchange) -> None:
-        if exchange.version != b"1.0" and exchange.method != "HEAD":
+        if _in_chunks(exchange) and exchange.method != "HEAD":
             self.transport.write(b"0\r\n\r\n")
         self._finish(exchange)
 
@@ -296,6 +299,10 @@ class Connection(asyncio.Protocol):
             self.deadline = FOREVER
         else:
             self.deadline = now + self.limits.idle_seconds
+
+
+def _in_chunks(exchange: Exchange) -> bool:
+    return exchange.length is None and exchange.version != b"1.0"
 
 
 def error_body(status: int, message: str) -> bytes:

@@ -40,6 +40,7 @@ class Exchange:
         "gone",
         "headers",
         "keep_alive",
+        "length",
         "method",
         "on_disconnect",
         "on_pause",
@@ -67,6 +68,8 @@ class Exchange:
         """Whether the door may serve another request on this connection."""
         self.received_at = 0
         """`time.perf_counter_ns()` when the last byte of the request had come."""
+        self.length: int | None = None
+        """How long `start` said the body will be; None: not known, so it is sent in chunks."""
         self.started = False
         self.ended = False
         self.gone = False
@@ -88,10 +91,11 @@ class Exchange:
             self.started = self.ended = True
             self.sink.send_whole(self, status, headers, body)
 
-    def start(self, status: int, headers: Headers) -> None:
-        """Send the head of an answer whose length is not known yet."""
+    def start(self, status: int, headers: Headers, length: int | None = None) -> None:
+        """Send the head of an answer that comes in parts. With `length`, exactly so many bytes must be written."""
         if self._open_to_start():
             self.started = True
+            self.length = length
             self.sink.send_head(self, status, headers)
 
     def write(self, data: bytes) -> None:

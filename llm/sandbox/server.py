@@ -93,14 +93,13 @@ async def _play(exchange: Exchange, answer: Reply) -> None:
             exchange.abort()
             return
         elif step is None:
-            exchange.start(answer.status, _headers(answer, framed=not answer.streamed))
+            # A whole reply says its length, so that a cut in the middle shows as one.
+            exchange.start(answer.status, _headers(answer), None if answer.streamed else answer.length)
         else:
             await flowing.wait()
             exchange.write(step)
     exchange.end()
 
 
-def _headers(answer: Reply, framed: bool = False) -> Headers:
-    """The head's lines. `framed`: a whole reply sent in steps says its length itself, so that a cut shows as one."""
-    found = [(name.encode(), value.encode()) for name, value in answer.headers]
-    return [*found, (b"content-length", str(answer.length).encode())] if framed else found
+def _headers(answer: Reply) -> Headers:
+    return [(name.encode(), value.encode()) for name, value in answer.headers]
