@@ -8,6 +8,7 @@ import calendar
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from django.db.models import QuerySet, Sum
 
@@ -19,6 +20,8 @@ TREND_DAYS = 30
 MOST_DAYS = 3_660
 """The longest trend: ten years, one entry each day."""
 SECONDS_PER_DAY = 86_400
+PROMPT_COLUMNS = ("input_tokens", "cached_input_tokens", "cache_write_tokens")
+ANSWER_COLUMNS = ("output_tokens", "reasoning_tokens")
 
 
 @dataclass(frozen=True)
@@ -133,18 +136,23 @@ def _by_provider(rows: QuerySet[DailyUsage]) -> list[ProviderCost]:
 
 
 def _by_model(rows: QuerySet[DailyUsage]) -> list[ModelCost]:
-    sums = (
+    sums: Any = (
         rows.values("model")
         .annotate(
             cost=Sum("cost_nano"),
             calls=Sum("requests"),
-            prompt=Sum("input_tokens") + Sum("cached_input_tokens") + Sum("cache_write_tokens"),
-            answer=Sum("output_tokens") + Sum("reasoning_tokens"),
+            **{f"sum_{name}": Sum(name) for name in PROMPT_COLUMNS + ANSWER_COLUMNS},
         )
         .order_by("-cost", "model")
     )
     return [
-        ModelCost(row["model"], int(row["cost"]), int(row["calls"]), int(row["prompt"]), int(row["answer"]))
+        ModelCost(
+            model=row["model"],
+            cost_nano=int(row["cost"]),
+            requests=int(row["calls"]),
+            input_tokens=sum(int(row[f"sum_{name}"]) for name in PROMPT_COLUMNS),
+            output_tokens=sum(int(row[f"sum_{name}"]) for name in ANSWER_COLUMNS),
+        )
         for row in sums
     ]
 

@@ -10,8 +10,8 @@ import graphene
 from django.utils import timezone
 
 from billing.core.pricing import per_token_usd
-from llm import selectors, services
 from llm import models as tables
+from llm import selectors, services
 from llm.core import configuration as check
 
 

@@ -40,7 +40,7 @@ def build_snapshot() -> snapshot.Snapshot:
         if provider is not None and row.models.all():
             providers.append(provider)
             models += [_model(model, row.slug, model.upstream or model.model_id) for model in row.models.all()]
-    sandbox_url: str = getattr(settings, "SANDBOX_URL", "")
+    sandbox_url: str = settings.SANDBOX_URL
     if not models and sandbox_url:
         providers = [snapshot.Provider(SANDBOX, SANDBOX, "openai", sandbox_url.rstrip("/"), auth="none")]
         models = _sandbox_models(rows)

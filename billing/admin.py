@@ -1,0 +1,154 @@
+"""The ledger and the daily sums in the admin: to be searched and filtered, never changed.
+
+Each list shows the totals of what the filters leave. Filters offer the names found in the daily sums, which are few,
+rather than scanning the ledger for them.
+"""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet, Sum
+from django.http import HttpRequest, HttpResponse
+from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import RangeDateFilter, RangeDateTimeFilter
+from unfold.decorators import display
+
+from billing import selectors
+from billing.core.pricing import usd
+from billing.models import Call, DailyUsage
+
+OUTCOMES = (("ok", "ok"), ("upstream_error", "provider failed"), ("cancelled", "client left"), ("cut", "cut off"))
+
+
+class NameFilter(admin.SimpleListFilter):
+    """Rows with one of the names used; subclasses say which column."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in selectors.names_used(self.parameter_name or "")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        return queryset.filter(**{str(self.parameter_name): value}) if value else queryset
+
+
+class ProviderFilter(NameFilter):
+    title = parameter_name = "provider"
+
+
+class ModelFilter(NameFilter):
+    title = parameter_name = "model"
+
+
+class UserFilter(NameFilter):
+    title = parameter_name = "user"
+
+
+class ProjectFilter(NameFilter):
+    title = parameter_name = "project"
+
+
+class OutcomeFilter(NameFilter):
+    title = parameter_name = "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(OUTCOMES)
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """A list with totals above it."""
+
+    list_before_template = "admin/billing/totals.html"
+    list_filter_submit = True
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        response: HttpResponse = super().changelist_view(request, extra_context)
+        changelist = getattr(response, "context_data", {}).get("cl")
+        if changelist is not None:
+            response.context_data["totals"] = self.totals(changelist.queryset.order_by())  # type: ignore[attr-defined]
+        return response
+
+    def totals(self, rows: QuerySet[Any]) -> dict[str, Any]:
+        """Calls, tokens and USD of the rows."""
+        sums = rows.aggregate(
+            **{f"sum_{name}": Sum(name) for name in selectors.PROMPT_COLUMNS + selectors.ANSWER_COLUMNS},
+            cost=Sum("cost_nano"),
+        )
+        return {
+            "calls": self.count(rows),
+            "input_tokens": sum(sums[f"sum_{name}"] or 0 for name in selectors.PROMPT_COLUMNS),
+            "output_tokens": sum(sums[f"sum_{name}"] or 0 for name in selectors.ANSWER_COLUMNS),
+            "cost": f"{usd(int(sums['cost'] or 0)):.6f}",
+        }
+
+    def count(self, rows: QuerySet[Any]) -> int:
+        return rows.count()
+
+    @admin.display(description="USD", ordering="cost_nano")
+    def cost(self, row: Call | DailyUsage) -> str:
+        return f"{usd(row.cost_nano):.9f}"
+
+    @admin.display(description="tokens in")
+    def tokens_in(self, row: Call | DailyUsage) -> int:
+        return row.input_tokens + row.cached_input_tokens + row.cache_write_tokens
+
+    @admin.display(description="tokens out")
+    def tokens_out(self, row: Call | DailyUsage) -> int:
+        return row.output_tokens + row.reasoning_tokens
+
+
+@admin.register(Call)
+class CallAdmin(ReadOnlyAdmin):
+    list_display = (
+        "finished_at",
+        "provider",
+        "model",
+        "user",
+        "outcome_shown",
+        "status",
+        "tokens_in",
+        "tokens_out",
+        "cost",
+        "unpriced",
+    )
+    list_filter = (
+        ("finished_at", RangeDateTimeFilter),
+        ProviderFilter,
+        ModelFilter,
+        UserFilter,
+        ProjectFilter,
+        OutcomeFilter,
+        "unpriced",
+        "streamed",
+    )
+    search_fields = ("=request_id", "=origin", "=user", "=project", "=model", "=requested_model")
+    search_help_text = "A whole request id, origin, user, project or model."
+
+    @display(  # type: ignore[untyped-decorator]
+        description="outcome",
+        label={"ok": "success", "upstream_error": "danger", "cancelled": "warning", "cut": "danger"},
+    )
+    def outcome_shown(self, call: Call) -> str:
+        return call.outcome
+
+
+@admin.register(DailyUsage)
+class DailyUsageAdmin(ReadOnlyAdmin):
+    list_display = (
+        "day", "provider", "model", "user", "project", "requests", "failures", "tokens_in", "tokens_out", "cost"
+    )  # fmt: skip
+    list_filter = (("day", RangeDateFilter), ProviderFilter, ModelFilter, UserFilter, ProjectFilter)
+    search_fields = ("=user", "=project", "=model", "=provider")
+    search_help_text = "A whole user, project, model or provider."
+
+    def count(self, rows: QuerySet[DailyUsage]) -> int:
+        return int(rows.aggregate(sum=Sum("requests"))["sum"] or 0)
