@@ -1,0 +1,162 @@
+"""The one inner language: a chat completion request in OpenAI's wire format, read only as far as we must.
+
+`decode` checks what the gateway itself relies on and raises `InvalidRequest` naming the parameter; every other field,
+known or not, stays in the bytes as it came. `rewrite` changes single top-level members of those bytes and leaves all
+else untouched: nothing is decoded and encoded again, and a member given twice is sent on once, so that we and the
+provider cannot read two different requests. Next file: `options.py`, the `circuit_breaker` member.
+"""
+
+import re
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from llm.core.errors import InvalidRequest
+from llm.core.options import Options
+
+MAX_MODEL_NAME = 512
+READ_MEMBERS = (b'"model"', b'"stream"', b'"stream_options"', b'"max_tokens"', b'"max_completion_tokens"', b'"n"')
+"""What we act on: a request that has one of these twice anywhere is put together anew."""
+ESCAPED_LETTER = re.compile(rb"\\u00[67]")
+"""A lower-case ASCII letter written as an escape: a member's name may hide in it."""
+MODEL_MEMBER = re.compile(rb'"model"\s*:\s*')
+LOCATION = re.compile(r" - at `\$\.?(.*)`$")
+BACKTICKED = re.compile(r"`([^`]*)`$")
+
+
+class StreamOptions(msgspec.Struct):
+    """Only what we read; the rest stays in the bytes."""
+
+    include_usage: bool | None = None
+
+
+class Message(msgspec.Struct):
+    """One message, checked for what every provider needs."""
+
+    role: str
+    content: str | list[dict[str, Raw]] | UnsetType | None = UNSET
+
+
+class ChatRequest(msgspec.Struct):
+    """The members the gateway acts on."""
+
+    model: str
+    messages: list[Message]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    n: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    user: str | None = None
+    tools: list[dict[str, Raw]] | None = None
+    circuit_breaker: Options | UnsetType | None = UNSET
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a streaming client asked for the usage chunk."""
+        return self.stream_options is not None and bool(self.stream_options.include_usage)
+
+
+_decoder = msgspec.json.Decoder(ChatRequest)
+_members = msgspec.json.Decoder(dict[str, Raw])
+_messages = msgspec.json.Decoder(Message)
+
+
+def decode(body: bytes) -> ChatRequest:
+    """Read a request body. Raises InvalidRequest."""
+    try:
+        request = _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error), body) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
+    except RecursionError:
+        raise InvalidRequest("The request body is nested too deeply.") from None
+    if not 0 < len(request.model) <= MAX_MODEL_NAME:
+        raise InvalidRequest(f"`model` must be a name of 1 to {MAX_MODEL_NAME} characters.", "model")
+    if not request.messages:
+        raise InvalidRequest("`messages` must hold at least one message.", "messages")
+    for name in ("max_tokens", "max_completion_tokens", "n"):
+        value = getattr(request, name)
+        if value is not None and value < 1:
+            raise InvalidRequest(f"`{name}` must be at least 1, not {value}.", name)
+    if request.stream_options is not None and not request.stream:
+        raise InvalidRequest("`stream_options` is only allowed together with `stream: true`.", "stream_options")
+    return request
+
+
+def rewrite(body: bytes, model: str, new_model: bytes, changes: dict[str, bytes | None]) -> bytes:
+    """The request's bytes with another model and other `changes` (a member's new JSON, or None to leave it out).
+
+    `model` is the name in `body`, `new_model` the new one as JSON. Bytes that need no change come back as they are.
+    """
+    if _plain(body) and not (changes and _touches(body, changes)):
+        spliced = _splice_model(body, model, new_model)
+        if spliced is not None:
+            return _append(spliced, changes)
+    members: dict[str, bytes] = {name: bytes(raw) for name, raw in _members.decode(body).items()}
+    members["model"] = new_model
+    for name, value in changes.items():
+        if value is None:
+            members.pop(name, None)
+        else:
+            members[name] = value
+    return b"{" + b",".join([b"%b:%b" % (msgspec.json.encode(key), members[key]) for key in members]) + b"}"
+
+
+def _plain(body: bytes) -> bool:
+    """Whether each member we act on appears at most once, in plain letters, so that a search finds the right one."""
+    for member in READ_MEMBERS:
+        if body.count(member) > 1:
+            return False
+    return b"\\u00" not in body or ESCAPED_LETTER.search(body) is None
+
+
+def _touches(body: bytes, changes: dict[str, bytes | None]) -> bool:
+    """Whether one of the members to change may be there already."""
+    return any(b'"%b"' % name.encode() in body for name in changes)
+
+
+def _splice_model(body: bytes, model: str, new_model: bytes) -> bytes | None:
+    found = MODEL_MEMBER.search(body)
+    old = msgspec.json.encode(model)
+    if found is None or not body.startswith(old, found.end()):
+        return None
+    if old == new_model:
+        return body
+    return body[: found.end()] + new_model + body[found.end() + len(old) :]
+
+
+def _append(body: bytes, changes: dict[str, bytes | None]) -> bytes:
+    added = b"".join([b',"%b":%b' % (name.encode(), value) for name, value in changes.items() if value is not None])
+    if not added:
+        return body
+    return body[: body.rindex(b"}")] + added + b"}"
+
+
+def _explain(problem: str, body: bytes) -> InvalidRequest:
+    """msgspec's message as one that names the parameter."""
+    found = LOCATION.search(problem)
+    where = found.group(1) if found else ""
+    what = problem[: found.start()] if found else problem
+    if where.startswith("messages[...]"):
+        where = where.replace("[...]", f"[{_first_bad_message(body)}]", 1)
+    named = BACKTICKED.search(what)
+    if named is not None and what.startswith(("Object missing required field", "Object contains unknown field")):
+        where = f"{where}.{named.group(1)}" if where else named.group(1)
+        what = "it is required" if "missing" in what else "there is no such field here"
+    if not where:
+        return InvalidRequest(f"The request body must be a JSON object: {what}.")
+    return InvalidRequest(f"`{where}`: {what[0].lower()}{what[1:]}.", where)
+
+
+def _first_bad_message(body: bytes) -> int:
+    raw = _members.decode(body)["messages"]
+    for index, message in enumerate(msgspec.json.decode(raw, type=list[Raw])):
+        try:
+            _messages.decode(message)
+        except msgspec.ValidationError:
+            return index
+    return 0

@@ -1,0 +1,140 @@
+"""What can go wrong with a model call, as one family; each error knows the HTTP answer it becomes in OpenAI's shape.
+
+    LlmError
+    ├── InvalidRequest            400  the client's request, with the parameter at fault
+    │   ├── ModelNotFound         404
+    │   └── NotFound, MethodNotAllowed, TooLarge, UnsupportedMedia
+    ├── Unavailable               503  nobody can answer now; says when to come back
+    └── ProviderError             502  a provider failed or refused; `status` is what the client should see
+        ├── ProviderUnreachable, ProviderTimeout, ProviderBroken
+
+`retryable` says whether another candidate may succeed. Messages never hold a key: `redact` is applied where foreign
+text comes in. The body is written by `body`; nothing else writes OpenAI's error shape.
+"""
+
+from typing import Any, ClassVar
+
+import msgspec
+
+
+class LlmError(Exception):
+    """The root. `code` is for GraphQL; `wire_code` is OpenAI's `error.code`."""
+
+    code: ClassVar[str] = "LLM_ERROR"
+    status: int = 500
+    kind: str = "server_error"
+    """OpenAI's `error.type`."""
+    wire_code: str | None = None
+    param: str | None = None
+    retryable: bool = False
+    retry_after: float | None = None
+    """Seconds."""
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+class InvalidRequest(LlmError):
+    """The request cannot be answered as it is; sending it again would not help."""
+
+    code = "INVALID_REQUEST"
+    status = 400
+    kind = "invalid_request_error"
+
+    def __init__(self, message: str, param: str | None = None, wire_code: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+        self.wire_code = wire_code
+
+
+class ModelNotFound(InvalidRequest):
+    code = "MODEL_NOT_FOUND"
+    status = 404
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The model `{name}` does not exist, or no configured provider offers it. See GET /v1/models.",
+            "model",
+            "model_not_found",
+        )
+
+
+class NotFound(InvalidRequest):
+    code = "NOT_FOUND"
+    status = 404
+
+
+class MethodNotAllowed(InvalidRequest):
+    """`allowed` goes into the `Allow` header."""
+
+    code = "METHOD_NOT_ALLOWED"
+    status = 405
+
+    def __init__(self, message: str, allowed: str) -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+
+class UnsupportedMedia(InvalidRequest):
+    code = "UNSUPPORTED_MEDIA"
+    status = 415
+
+
+class Unavailable(LlmError):
+    """Nothing is wrong with the request; come back in `retry_after` seconds."""
+
+    code = "UNAVAILABLE"
+    status = 503
+    wire_code = "unavailable"
+
+    def __init__(self, message: str, retry_after: float, wire_code: str = "unavailable") -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.wire_code = wire_code
+
+
+class ProviderError(LlmError):
+    """The provider refused or failed. `provider_status` is what it answered, 0 if it did not."""
+
+    code = "PROVIDER_ERROR"
+    status = 502
+    kind = "upstream_error"
+    wire_code = "provider_error"
+    provider_status: int = 0
+
+
+class ProviderUnreachable(ProviderError):
+    """No connection, so nothing was sent."""
+
+    code = "PROVIDER_UNREACHABLE"
+    wire_code = "provider_unreachable"
+    retryable = True
+
+
+class ProviderTimeout(ProviderError):
+    code = "PROVIDER_TIMEOUT"
+    status = 504
+    wire_code = "provider_timeout"
+
+
+class ProviderBroken(ProviderError):
+    """The connection broke, or what came was not an answer."""
+
+    code = "PROVIDER_BROKEN"
+    wire_code = "provider_broken"
+    retryable = True
+
+
+def body(error: LlmError) -> bytes:
+    """The error in OpenAI's shape."""
+    fields = {"message": error.message, "type": error.kind, "param": error.param, "code": error.wire_code}
+    return msgspec.json.encode({"error": fields})
+
+
+def redact(text: str, secret: str | None) -> str:
+    """Foreign text without our key, and cut to a length one can read."""
+    if secret:
+        text = text.replace(secret, "***")
+    return text if len(text) <= 2_000 else text[:2_000] + "…"

@@ -1,0 +1,72 @@
+"""`GET /v1/models` and `/v1/models/{id}`: OpenAI's shape with the spec's extra fields, made once per snapshot.
+
+A model id offered by several providers is listed once, as its best ranked deployment; aliases and `provider/model`
+can be asked for singly. Virtual models show no price and no window of their own: they have none.
+"""
+
+from typing import Any
+
+import msgspec
+
+from billing.core.pricing import Price, per_token_usd
+from llm.core.routing import VIRTUAL, Catalogue, Deployment
+
+OWNER = "circuit-breaker"
+
+
+class ModelList:
+    """The two answers, as bytes."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        listed: dict[str, dict[str, Any]] = {}
+        for deployment in catalogue.deployments:
+            listed.setdefault(deployment.model.id, _entry(deployment.model.id, deployment))
+        if catalogue.deployments:
+            listed |= {name: _virtual(name, strategy) for name, strategy in VIRTUAL.items() if name not in listed}
+        self.body = msgspec.json.encode({"object": "list", "data": list(listed.values())})
+
+    def one(self, name: str) -> bytes | None:
+        """One model by any of its names, or None."""
+        found = self._catalogue.find(name)
+        if not found:
+            return None
+        return msgspec.json.encode(_virtual(name, VIRTUAL[name]) if name in VIRTUAL else _entry(name, found[0]))
+
+
+def _entry(name: str, deployment: Deployment) -> dict[str, Any]:
+    model = deployment.model
+    return {
+        "id": name,
+        "object": "model",
+        "created": model.created,
+        "owned_by": OWNER,
+        "provider": deployment.provider.name,
+        "context_window": model.context_window,
+        "max_output_tokens": model.max_output_tokens,
+        "supports_streaming": model.supports_streaming,
+        **_costs(model.price),
+        "capabilities": list(model.capabilities),
+    }
+
+
+def _costs(price: Price | None) -> dict[str, float | None]:
+    return {
+        "cost_per_input_token": float(per_token_usd(price.input)) if price else None,
+        "cost_per_output_token": float(per_token_usd(price.output)) if price else None,
+    }
+
+
+def _virtual(name: str, strategy: str) -> dict[str, Any]:
+    return {
+        "id": name,
+        "object": "model",
+        "created": 0,
+        "owned_by": OWNER,
+        "provider": OWNER,
+        "context_window": None,
+        "supports_streaming": True,
+        **_costs(None),
+        "capabilities": [],
+        "routing_strategy": strategy,
+    }

@@ -1,0 +1,169 @@
+"""From a model name to the deployments that may answer, best first. Pure: built once per snapshot, read per request.
+
+Names: catalogue ids, aliases, `provider/model` in OpenRouter's form, and the virtual names below. Until routing by
+cost, speed and task arrives, virtual names take the lowest `Model.rank`, except that `cost_optimized` orders by
+price. The `circuit_breaker` options that are filters or orders are applied in `choose`. Next file: `model_list.py`,
+`/v1/models`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from billing.core.pricing import NANO, Price
+from llm.core.chat import ChatRequest
+from llm.core.errors import InvalidRequest, ModelNotFound, Unavailable
+from llm.core.options import Options, refuse_unkept
+from llm.core.snapshot import Model, Provider, Snapshot
+
+VIRTUAL = {
+    "auto": "balanced",
+    "cb:smart-chat": "balanced",
+    "cb:cost-optimal": "cost_optimized",
+    "cb:fastest": "performance_first",
+    "cb:coding": "task_specific",
+    "cb:analysis": "task_specific",
+    "cb:creative": "task_specific",
+}
+"""Virtual model names and the strategy each stands for."""
+
+LAST_RESORT = 1_000_000
+"""A model of this rank or more (the sandbox's own) is chosen only when there is nothing else."""
+
+
+class Deployment:
+    """One model at one provider, with what every call needs prepared as bytes."""
+
+    __slots__ = ("model", "model_header", "model_json", "provider", "provider_header")
+
+    def __init__(self, model: Model, provider: Provider) -> None:
+        self.model = model
+        self.provider = provider
+        self.model_json = msgspec.json.encode(model.upstream)
+        self.model_header = header_value(model.id)
+        self.provider_header = header_value(provider.name)
+
+
+class Catalogue:
+    """A snapshot with its names looked up in advance."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.version = snapshot.version
+        self.taken_at = snapshot.taken_at
+        self.providers = {provider.name: provider for provider in snapshot.providers if usable(provider)}
+        self.deployments = tuple(
+            Deployment(model, self.providers[model.provider])
+            for model in sorted(snapshot.models, key=lambda model: model.rank)
+            if model.provider in self.providers
+        )
+        self.names = _names(self.deployments)
+        by_cost = sorted(self.deployments, key=_cost_order)
+        for name, strategy in VIRTUAL.items():
+            self.names[name] = tuple(by_cost) if strategy == "cost_optimized" else self.deployments
+
+    def find(self, name: str) -> tuple[Deployment, ...]:
+        """What answers to `name`, best first; empty when nobody does."""
+        return self.names.get(name, ())
+
+
+def usable(provider: Provider) -> bool:
+    """Whether a call could be sent at all."""
+    return bool(provider.keys) or provider.auth == "none"
+
+
+def choose(request: ChatRequest, catalogue: Catalogue) -> Sequence[Deployment]:
+    """The deployments to try, in order; never empty.
+
+    Raises ModelNotFound, InvalidRequest for a constraint nothing can meet, Unavailable when no provider is configured.
+    """
+    candidates: Sequence[Deployment] = catalogue.find(request.model)
+    if not candidates:
+        if request.model in VIRTUAL:
+            raise Unavailable("No provider with a usable key is configured; add one in the admin.", 10)
+        raise ModelNotFound(request.model)
+    if request.stream:
+        candidates = [one for one in candidates if one.model.supports_streaming]
+        if not candidates:
+            raise InvalidRequest(f"The model `{request.model}` cannot stream.", "stream")
+    if isinstance(request.circuit_breaker, Options):
+        return _apply(request, request.circuit_breaker, candidates, catalogue)
+    return candidates
+
+
+def _apply(
+    request: ChatRequest, options: Options, candidates: Sequence[Deployment], catalogue: Catalogue
+) -> Sequence[Deployment]:
+    refuse_unkept(options)
+    chosen = list(candidates)
+    if request.model in VIRTUAL:
+        chosen = _in_order(chosen, options)
+    for name in options.fallback_models or ():
+        chosen += [one for one in catalogue.find(name) if one not in chosen]
+    if options.require_streaming or request.stream:
+        chosen = [one for one in chosen if one.model.supports_streaming]
+        if not chosen:
+            raise InvalidRequest("No candidate can stream.", "circuit_breaker.require_streaming")
+    if options.max_cost_per_1k_tokens is not None:
+        limit = options.max_cost_per_1k_tokens
+        nano_per_million = round(min(limit, 1_000_000) * NANO * 1000)
+        chosen = [one for one in chosen if _dearest_token(one.model.price) <= nano_per_million]
+        if not chosen:
+            raise InvalidRequest(
+                f"No candidate for `{request.model}` costs at most {limit} USD per 1,000 tokens, in and out.",
+                "circuit_breaker.max_cost_per_1k_tokens",
+            )
+    return chosen
+
+
+def _in_order(candidates: list[Deployment], options: Options) -> list[Deployment]:
+    """Preferences, the weightiest applied last; each sort keeps the order within equals."""
+    if options.routing_strategy == "cost_optimized":
+        candidates = sorted(candidates, key=_cost_order)
+    elif options.routing_strategy is not None:
+        candidates = sorted(candidates, key=lambda one: one.model.rank)
+    if options.prefer_large_context:
+        candidates = sorted(candidates, key=lambda one: (one.model.rank >= LAST_RESORT, -one.model.context_window))
+    if options.preferred_providers:
+        candidates = _preferred(candidates, options.preferred_providers, lambda one: (one.provider.name,))
+    if options.prefer_models:
+        candidates = _preferred(candidates, options.prefer_models, _own_names)
+    return candidates
+
+
+def _preferred(
+    candidates: list[Deployment], wanted: list[str], names_of: Callable[[Deployment], tuple[str, ...]]
+) -> list[Deployment]:
+    places = {name: place for place, name in reversed(list(enumerate(wanted)))}
+    return sorted(candidates, key=lambda one: min(places.get(name, len(wanted)) for name in names_of(one)))
+
+
+def _names(deployments: Iterable[Deployment]) -> dict[str, tuple[Deployment, ...]]:
+    """Own ids win over aliases, so that an alias of one model never hides another model."""
+    own: dict[str, list[Deployment]] = {}
+    other: dict[str, list[Deployment]] = {}
+    for one in deployments:
+        own.setdefault(one.model.id, []).append(one)
+        own.setdefault(f"{one.provider.name}/{one.model.id}", []).append(one)
+        for alias in (*one.model.aliases, *(f"{one.provider.name}/{alias}" for alias in one.model.aliases)):
+            other.setdefault(alias, []).append(one)
+    return {name: tuple(found) for name, found in (other | own).items()}
+
+
+def _own_names(one: Deployment) -> tuple[str, ...]:
+    return (one.model.id, f"{one.provider.name}/{one.model.id}", *one.model.aliases)
+
+
+def _cost_order(one: Deployment) -> tuple[bool, bool, int, int]:
+    price = one.model.price
+    total = price.input + price.output if price else 0
+    return (one.model.rank >= LAST_RESORT, price is None, total, one.model.rank)
+
+
+def _dearest_token(price: Price | None) -> float:
+    """Nano-dollars per million; a model without a price fits under no limit."""
+    return float("inf") if price is None else max(price.input, price.output)
+
+
+def header_value(text: str) -> bytes:
+    """Text as it may stand in a header: printable ASCII, anything else as `?`."""
+    return "".join(char if " " <= char <= "~" else "?" for char in text).encode("ascii")

@@ -1,0 +1,82 @@
+"""Server-sent events as bytes: cut a byte stream at event boundaries without looking into the events.
+
+`EventCutter.feed` returns the whole events it has, as one block, however the bytes arrived; an unfinished event
+waits, at most `MAX_EVENT_BYTES` of it. `events` reads them one by one. Line ends may be LF or CRLF (a lone CR, which
+the standard also allows, no provider sends). Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+import re
+from collections.abc import Iterator
+
+MAX_EVENT_BYTES = 8 * 1024 * 1024
+BOUNDARY = re.compile(rb"\n\r?\n")
+DONE = b"data: [DONE]\n\n"
+CONTENT_TYPE = b"text/event-stream"
+
+
+class EventTooLarge(ValueError):
+    """One event is longer than MAX_EVENT_BYTES: this is not an event stream, or a hostile one."""
+
+
+class EventCutter:
+    """Holds the unfinished last event of a stream."""
+
+    __slots__ = ("_held", "_size", "_tail")
+
+    def __init__(self) -> None:
+        self._held: list[bytes] = []
+        self._size = 0
+        self._tail = b""
+        """The last bytes held: a blank line may begin in them."""
+
+    def feed(self, data: bytes) -> bytes:
+        """All events that are complete now, or b"". Raises EventTooLarge."""
+        end = _last_boundary(self._tail + data) - len(self._tail) if self._tail else _last_boundary(data)
+        if end <= 0:
+            self._hold(data)
+            return b""
+        block = data[:end]
+        if self._held:
+            block = b"".join(self._held) + block
+            self._held.clear()
+            self._size = 0
+            self._tail = b""
+        if end < len(data):
+            self._hold(data[end:])
+        return block
+
+    def rest(self) -> bytes:
+        """What is left when the stream has ended: an event whose blank line never came, or b""."""
+        left = b"".join(self._held)
+        self._held.clear()
+        self._tail = b""
+        return left
+
+    def _hold(self, data: bytes) -> None:
+        self._held.append(data)
+        self._size += len(data)
+        self._tail = (self._tail + data)[-3:]
+        if self._size > MAX_EVENT_BYTES:
+            raise EventTooLarge(f"An event of more than {MAX_EVENT_BYTES} bytes.")
+
+
+def events(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Each event of a block of whole events: its bytes as they came, and its `data` (b"" for a comment)."""
+    start = 0
+    for boundary in BOUNDARY.finditer(block):
+        event = block[start : boundary.end()]
+        start = boundary.end()
+        yield event, data_of(event)
+
+
+def data_of(event: bytes) -> bytes:
+    """The `data` lines of one event, joined as the standard says."""
+    lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")]
+    return b"\n".join(lines)
+
+
+def _last_boundary(data: bytes) -> int:
+    """The index after the last blank line, or 0."""
+    plain = data.rfind(b"\n\n")
+    dressed = data.rfind(b"\n\r\n")
+    return max(plain + 2 if plain >= 0 else 0, dressed + 3 if dressed >= 0 else 0)
