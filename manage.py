@@ -8,10 +8,22 @@ import sys
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "circuit_breaker.settings")
     try:
+        from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
     except ImportError as error:
-        raise SystemExit(f"Django is not installed ({error}). Run `make setup`, then `.venv/bin/python manage.py`.") from error
-    execute_from_command_line(sys.argv)
+        raise SystemExit(
+            f"Django is not installed ({error}). Run `make setup`, then `.venv/bin/python manage.py`."
+        ) from error
+    try:
+        if sys.argv[1:2] == ["serve"]:
+            # Without loading the apps: it only starts the processes that do, and should be quick about it.
+            from circuit_breaker.management.commands.serve import Command
+
+            Command().run_from_argv(sys.argv)
+        else:
+            execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        raise SystemExit(f"Settings: {error}") from error
 
 
 if __name__ == "__main__":

@@ -1,11 +1,60 @@
-"""The Celery application. Messages are hints; the truth is in the outbox (see workflows/outbox.py)."""
+"""The Celery application. Messages are hints; the truth is in the outbox (`workflows/outbox.py`).
 
+So nothing here must be durable: with no CELERY_BROKER_URL messages are files in DATA_DIR (`broker.py`), results are not
+kept, and a lost message costs time only, as every worker sweeps the outbox (`Sweeper`) on a thread of its own. There
+is no beat process: several sweepers do no harm, a lease decides who runs an effect.
+"""
+
+import logging
 import os
+import threading
+from typing import Any
 
-from celery import Celery
+from celery import Celery, bootsteps
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "circuit_breaker.settings")
+TRANSPORT_ALIASES["filesystem"] = "circuit_breaker.broker:Transport"
+
+logger = logging.getLogger(__name__)
 
 app = Celery("circuit_breaker")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+class Sweeper(bootsteps.StartStopStep):
+    """Calls `workflows.tasks.sweep` every SWEEP_SECONDS while the worker runs."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+
+    def start(self, worker: Any) -> None:
+        self._thread.start()
+
+    def stop(self, worker: Any) -> None:
+        self._stop.set()
+
+    def terminate(self, worker: Any) -> None:
+        self._stop.set()
+
+    def _run(self) -> None:
+        from django.conf import settings
+        from django.db import close_old_connections
+
+        from workflows.tasks import sweep
+
+        while not self._stop.wait(settings.SWEEP_SECONDS):
+            try:
+                sweep()
+            except Exception:  # a database that is away comes back; the next sweep makes up for it
+                logger.exception("The sweep failed; the next is in %s s", settings.SWEEP_SECONDS)
+            finally:
+                close_old_connections()
+
+
+app.steps["worker"].add(Sweeper)

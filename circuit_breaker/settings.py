@@ -1,33 +1,60 @@
-"""Django's settings: every environment variable the control plane reads, typed, in one place.
+"""Django's settings: every environment variable the product reads, typed, in one place.
 
-Precedence: environment, then `.env`, then the defaults here. An impossible value stops the start with one clear line.
-The gateway process has no Django and reads its own few (`llm/gateway/settings.py`); `manage.py serve` hands them over.
+Precedence: environment, then `.env`, then the defaults here. An impossible value stops the start with one clear line
+(`environment.py`). `.env.example` lists the same names, and a test compares the two. The gateway has no Django and
+reads its own few (`llm/gateway/settings.py`); `manage.py serve` hands them over (`processes.py`).
 """
 
 import hashlib
+import ipaddress
+import os
 import secrets
 from pathlib import Path
 from typing import Any
 
 import environ
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+from circuit_breaker.appearance import UNFOLD as UNFOLD
+from circuit_breaker.environment import Environment, SettingError
 
-env = environ.Env()
-environ.Env.read_env(str(BASE_DIR / ".env"))
+BASE_DIR = Path(__file__).resolve().parent.parent
+# ENV_FILE names another file; tests name one that does not exist, so that nobody's own `.env` changes their outcome.
+env = Environment(Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env"))
 
 # --- where data lies -------------------------------------------------------------------------------------------------
-DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
-DATA_DIR.mkdir(parents=True, exist_ok=True)
-STORAGE_BACKEND = env.str("STORAGE_BACKEND", default="memory")
+DATA_DIR = Path(env.text("DATA_DIR", str(BASE_DIR / "var"))).expanduser().resolve()
+try:
+    DATA_DIR.mkdir(parents=True, exist_ok=True)
+except OSError as error:
+    raise SettingError(f"DATA_DIR={str(DATA_DIR)!r} cannot be made: {error.strerror}.") from error
+
+STORAGE_BACKEND = env.choice("STORAGE_BACKEND", ["memory", "sqlite", "postgres", "nats"], "memory")
+if STORAGE_BACKEND == "nats":
+    raise SettingError("STORAGE_BACKEND='nats' is not there yet: use memory, sqlite or postgres.")
+DATABASE_URL = env.url(
+    "DATABASE_URL", ["postgres", "postgresql", "pgsql"], "postgres://postgres@127.0.0.1:5432/circuit_breaker"
+)
+DATABASE_POOL_SIZE = env.integer("DATABASE_POOL_SIZE", 16, 2, 500)
+TEST_DATABASE_NAME = env.text("TEST_DATABASE_NAME", "test_circuit_breaker")
 
 
-def _database() -> dict[str, Any]:
-    if STORAGE_BACKEND == "postgres":
-        configured: dict[str, Any] = env.db_url("DATABASE_URL", default="postgres://127.0.0.1:5432/circuit_breaker")
-        configured["ENGINE"] = "django.db.backends.postgresql"
-        configured["TEST"] = {"NAME": env.str("TEST_DATABASE_NAME", default="test_circuit_breaker")}
-        return configured
+def _postgres() -> dict[str, Any]:
+    try:
+        configured: dict[str, Any] = environ.Env.db_url_config(DATABASE_URL)
+    except ValueError as error:
+        raise SettingError(
+            f"DATABASE_URL cannot be read: {error}. Its form is postgres://user@host:5432/name."
+        ) from None
+    # One pool a process; a request beyond it waits for a free connection up to the pool's own 30 s, then fails.
+    pool = {"min_size": 1, "max_size": DATABASE_POOL_SIZE}
+    return configured | {
+        "ENGINE": "django.db.backends.postgresql",
+        "OPTIONS": configured.get("OPTIONS", {}) | {"connect_timeout": 5, "pool": pool},
+        "TEST": {"NAME": TEST_DATABASE_NAME},
+    }
+
+
+def _sqlite() -> dict[str, Any]:
     name = "memory.sqlite3" if STORAGE_BACKEND == "memory" else "circuit_breaker.sqlite3"
     synchronous = "OFF" if STORAGE_BACKEND == "memory" else "NORMAL"
     return {
@@ -43,35 +70,82 @@ def _database() -> dict[str, Any]:
     }
 
 
-DATABASES = {"default": _database()}
+DATABASES = {"default": _postgres() if STORAGE_BACKEND == "postgres" else _sqlite()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- secrets ---------------------------------------------------------------------------------------------------------
 
 
 def _secret_key() -> str:
     """SECRET_KEY if set; else one made once and kept beside the data, readable by its owner only."""
-    given: str = env.str("SECRET_KEY", default="")
+    given = env.text("SECRET_KEY")
     if given:
         return given
     path = DATA_DIR / "secret_key"
     if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(48))
+        # Written whole under another name first: two processes starting at once must not read half a key.
+        fresh = path.with_name(f"secret_key.{os.getpid()}")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(48))
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass  # the other process was faster; its key counts
+        finally:
+            fresh.unlink()
     return path.read_text()
 
 
 SECRET_KEY = _secret_key()
-UPLINK_SECRET = env.str("UPLINK_SECRET", default=hashlib.sha256(f"uplink:{SECRET_KEY}".encode()).hexdigest())
-DEBUG = env.bool("DEBUG", default=False)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+UPLINK_SECRET = env.text("UPLINK_SECRET", hashlib.sha256(f"uplink:{SECRET_KEY}".encode()).hexdigest())
+DEBUG = env.boolean("DEBUG", False)
+ALLOWED_HOSTS = env.listed("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.listed("CSRF_TRUSTED_ORIGINS")
 
-# --- the ports -------------------------------------------------------------------------------------------------------
-OPENAI_PORT = env.int("OPENAI_PORT", default=3000)
-GRAPHQL_PORT = env.int("GRAPHQL_PORT", default=4000)
-GATEWAY_URL = env.str("GATEWAY_URL", default=f"http://127.0.0.1:{OPENAI_PORT}/v1")
+# --- what listens where ----------------------------------------------------------------------------------------------
+OPENAI_PORT = env.port("OPENAI_PORT", 3000)
+GRAPHQL_PORT = env.port("GRAPHQL_PORT", 4000)
+SANDBOX_PORT = env.port("SANDBOX_PORT", 0, least=0)  # 0: any free port; it listens on loopback only
+GATEWAY_HOST = env.text("GATEWAY_HOST", "127.0.0.1")
+CONTROL_HOST = env.text("CONTROL_HOST", "127.0.0.1")
+OPEN_TO_NETWORK = env.boolean("OPEN_TO_NETWORK", False)
+OPENAI_WORKERS = env.integer("OPENAI_WORKERS", 1, 1, 64)
+DRAIN_SECONDS = env.seconds("DRAIN_SECONDS", 9.0, 0.5, 3600)  # for all of them together, when `serve` is ended
+GATEWAY_URL = env.url("GATEWAY_URL", ["http", "https"], f"http://127.0.0.1:{OPENAI_PORT}/v1")
+SANDBOX_URL = env.url("SANDBOX_URL", ["http", "https"])
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _refuse_open_network() -> None:
+    for name, host in (("GATEWAY_HOST", GATEWAY_HOST), ("CONTROL_HOST", CONTROL_HOST)):
+        if not _loopback(host) and not OPEN_TO_NETWORK:
+            raise SettingError(
+                f"{name}={host!r} would let anyone on the network in, as no API key is asked for:"
+                " use 127.0.0.1, or set OPEN_TO_NETWORK=true if that is what you want."
+            )
+
+
+_refuse_open_network()
+if OPENAI_PORT == GRAPHQL_PORT:
+    raise SettingError(f"OPENAI_PORT and GRAPHQL_PORT are both {OPENAI_PORT}: give one of them another port.")
+
+# --- what the gateway is told (read and used in llm/gateway/settings.py) ----------------------------------------------
+REQUEST_TIMEOUT_SECONDS = env.seconds("REQUEST_TIMEOUT_SECONDS", 600.0, 0.1, 86_400)
+CONNECTION_POOL_SIZE = env.integer("CONNECTION_POOL_SIZE", 100, 1, 100_000)
+MAX_CONCURRENT_REQUESTS = env.integer("MAX_CONCURRENT_REQUESTS", 10_000, 1, 1_000_000)
+CORS_ENABLED = env.boolean("CORS_ENABLED", True)
 
 # --- applications ----------------------------------------------------------------------------------------------------
+# `daphne` itself is not among them: its app only replaces `runserver`, and would load Twisted into every command.
 INSTALLED_APPS = [
-    "daphne",
     "unfold",
     "unfold.contrib.filters",
     "django.contrib.admin",
@@ -90,6 +164,7 @@ INSTALLED_APPS = [
     "circuit_breaker.apps.CircuitBreakerConfig",
 ]
 MIDDLEWARE = [
+    "circuit_breaker.requests.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -114,15 +189,20 @@ TEMPLATES = [
         },
     }
 ]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
 LANGUAGE_CODE = "en"
 USE_TZ = True
 TIME_ZONE = "UTC"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # the same bound as circuit_breaker/control.py sets on the wire
 
 # --- GraphQL, live updates, tasks ------------------------------------------------------------------------------------
 GRAPHENE = {"SCHEMA": "circuit_breaker.schema.schema"}
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = env.url("REDIS_URL", ["redis", "rediss", "unix"])
 CHANNEL_LAYERS = {
     "default": (
         {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
@@ -131,8 +211,58 @@ CHANNEL_LAYERS = {
     )
 }
 # How long a live view may miss a wake-up: the log is re-read this often. Without Redis a wake-up crosses no process.
-LIVE_POLL_SECONDS = env.float("LIVE_POLL_SECONDS", default=1.0 if REDIS_URL else 0.1)
+LIVE_POLL_SECONDS = env.seconds("LIVE_POLL_SECONDS", 1.0 if REDIS_URL else 0.1, 0.01, 60)
 
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="filesystem://")
+CELERY_BROKER_URL = env.url(
+    "CELERY_BROKER_URL", ["filesystem", "redis", "rediss", "amqp", "amqps", "pyamqp"], "filesystem://"
+)
+WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 8, 1, 500)
 # A claimed effect whose worker has not renewed its lease for this long is run again by another.
-EFFECT_LEASE_SECONDS = env.float("EFFECT_LEASE_SECONDS", default=15.0)
+EFFECT_LEASE_SECONDS = env.seconds("EFFECT_LEASE_SECONDS", 15.0, 1, 3600)
+# How often a worker looks for effects whose message was lost or whose lease ran out.
+SWEEP_SECONDS = env.seconds("SWEEP_SECONDS", 1.0, 0.1, 3600)
+
+# Every result is in the database, so Celery keeps none; a message is acknowledged early, as the outbox, not the
+# broker, brings lost work back. See circuit_breaker/celery.py.
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # an absent broker is waited for, never a reason to die
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"socket_connect_timeout": 3}
+if CELERY_BROKER_URL.startswith("filesystem"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "polling_interval": 0.05,
+        "data_folder_in": str(DATA_DIR / "queue"),
+        "data_folder_out": str(DATA_DIR / "queue"),
+        "processed_folder": str(DATA_DIR / "queue" / "taken"),
+        "control_folder": str(DATA_DIR / "queue" / "control"),
+    }
+elif CELERY_BROKER_URL.startswith(("amqp", "pyamqp")):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
+
+# --- logs ------------------------------------------------------------------------------------------------------------
+LEVELS = ["trace", "debug", "info", "warn", "warning", "error", "critical"]
+# RUST_LOG is the name the product's first users know; per-module filters (`info,tower=warn`) keep their first word.
+_rust_log = env.text("RUST_LOG", "info").split(",")[0].split("=")[-1].lower()
+LOG_LEVEL = env.choice("LOG_LEVEL", LEVELS, _rust_log if _rust_log in LEVELS else "info")
+_django_level = {"trace": "DEBUG", "warn": "WARNING"}.get(LOG_LEVEL, LOG_LEVEL.upper())
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": _django_level},
+    "loggers": {
+        # One line a request and a connection is the access log: asked for with LOG_LEVEL=debug.
+        "django": {"handlers": [], "level": _django_level, "propagate": True},
+        "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
+        "daphne": {"level": "WARNING" if LOG_LEVEL == "info" else _django_level},
+        "celery": {"level": "WARNING" if LOG_LEVEL == "info" else _django_level},
+        "kombu": {"level": "WARNING" if LOG_LEVEL == "info" else _django_level},
+        "asyncio": {"level": "WARNING" if LOG_LEVEL in ("info", "debug", "trace") else _django_level},
+    },
+}

@@ -1,6 +1,19 @@
-"""HTTP paths of the control plane (port 4000)."""
+"""HTTP paths of the control plane (port 4000). Sockets: `asgi.py`."""
 
 from django.contrib import admin
 from django.urls import path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from circuit_breaker import health
+from circuit_breaker.graphql.view import GraphQLView
+
+admin.site.site_title = admin.site.site_header = "Circuit Breaker"
+
+urlpatterns = [
+    path("", GraphQLView.as_view(), name="graphiql"),
+    path("graphql", GraphQLView.as_view(), name="graphql"),
+    path("graphql/", GraphQLView.as_view()),
+    path("health", health.health, name="health"),
+    path("ready", health.ready, name="ready"),
+    path("metrics", health.metrics, name="metrics"),
+    path("admin/", admin.site.urls),
+]

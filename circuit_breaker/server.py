@@ -1,0 +1,140 @@
+"""The control process: Daphne, with a bound on everything a client can make it hold.
+
+Run as `python -m circuit_breaker.server`. Plain Daphne (`daphne circuit_breaker.asgi:application`) serves the same
+application, but keeps request bodies, unread socket messages and unsent output without limit. Bounds here: a body over
+MAX_BODY is cut off with 413; a socket whose client sends faster than it is served is dropped at MAX_UNREAD bytes;
+`send` to a socket waits while its client does not read, and after STALLED_SECONDS the socket is dropped.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from typing import Any
+
+os.environ.setdefault("ASGI_THREADS", "32")  # read by daphne.server: threads for everything that blocks
+
+import daphne.http_protocol
+from daphne.endpoints import build_endpoint_description_strings
+from daphne.http_protocol import WebRequest
+from daphne.server import Server
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+MAX_BODY = 2 * 1024 * 1024
+MAX_MESSAGE = 2 * 1024 * 1024
+MAX_UNREAD = 16 * 1024 * 1024
+STALLED_SECONDS = 30.0
+TOO_LARGE = b'{"errors":[{"message":"The body is larger than 2 MiB.","extensions":{"code":"PAYLOAD_TOO_LARGE"}}]}'
+
+
+class BoundedRequest(WebRequest):
+    """An HTTP request whose body ends the connection when it outgrows MAX_BODY, announced or not."""
+
+    _received = 0
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
+        super().gotLength(length)
+        if length is not None and length > MAX_BODY:
+            self._refuse()
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+        self._received += len(data)
+        if self._received > MAX_BODY:
+            self._refuse()
+        else:
+            super().handleContentChunk(data)
+
+    def _refuse(self) -> None:
+        head = (
+            f"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/json\r\nContent-Length: {len(TOO_LARGE)}\r\n"
+        )
+        self.channel.transport.write(head.encode() + b"Connection: close\r\n\r\n" + TOO_LARGE)
+        self.channel.loseConnection()
+
+
+@implementer(IPushProducer)
+class BoundedSocket(WebSocketProtocol):
+    """A WebSocket that knows when its client does not read, and how much it has sent that nobody took up yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drained = asyncio.Event()
+        self.drained.set()
+        self._unread = 0
+
+    def onOpen(self) -> None:  # noqa: N802
+        # Twisted calls pauseProducing and resumeProducing as its send buffer fills and empties.
+        self.transport.unregisterProducer()
+        self.transport.registerProducer(self, True)
+        super().onOpen()
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        self.drained.clear()
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        self.drained.set()
+
+    def stopProducing(self) -> None:  # noqa: N802
+        self.drained.set()
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
+        self._unread = len(payload) + (0 if self.application_queue.empty() else self._unread)
+        if self._unread > MAX_UNREAD:
+            self.dropConnection(abort=True)
+            return
+        super().onMessage(payload, isBinary)
+
+    def onClose(self, wasClean: bool, code: int, reason: str) -> None:  # noqa: N802, N803
+        self.drained.set()
+        super().onClose(wasClean, code, reason)
+
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        """Daphne's, and the reason of a close besides."""
+        if message["type"] == "websocket.close" and message.get("reason") and self.state == self.STATE_OPEN:
+            self.sendClose(code=message.get("code") or 1000, reason=message["reason"])
+        else:
+            super().handle_reply(message)
+
+
+class BoundedServer(Server):
+    """Daphne's server, whose `send` on a socket waits for the client."""
+
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        await super().handle_reply(protocol, message)
+        if isinstance(protocol, BoundedSocket) and not protocol.drained.is_set():
+            try:
+                await asyncio.wait_for(protocol.drained.wait(), STALLED_SECONDS)
+            except TimeoutError:
+                protocol.dropConnection(abort=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m circuit_breaker.server", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=4000)
+    parser.add_argument("--wait", action="store_true", help="load everything, then listen once a line comes on stdin")
+    options = parser.parse_args()
+
+    from circuit_breaker.asgi import application
+    from circuit_breaker.graphql.execution import load_schema
+
+    load_schema()  # now, not in the first request
+    if options.wait and not sys.stdin.readline():
+        return  # whoever started us is gone
+    # The places where Daphne looks its classes up.
+    daphne.http_protocol.WebRequest = BoundedRequest
+    WebSocketFactory.protocol = BoundedSocket
+    BoundedServer(
+        application,
+        endpoints=build_endpoint_description_strings(host=options.host, port=options.port),
+        websocket_max_message_size=MAX_MESSAGE,
+        websocket_max_frame_size=MAX_MESSAGE,
+        websocket_timeout=-1,  # a subscription may stay open for days; pings tell whether anyone is there
+        server_name="circuit-breaker",
+    ).run()
+
+
+if __name__ == "__main__":
+    main()
