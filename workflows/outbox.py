@@ -9,7 +9,7 @@ Next: `services/effects.py` for how an effect ends, `schema/live.py` for who lis
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -92,6 +92,13 @@ def given_up(now: datetime) -> list[tuple[str, int]]:
         state=OutboxEffect.RUNNING, lease_until__lt=now, attempt__gte=F("max_attempts")
     ).values_list("pk", "attempt")
     return [(str(pk), attempt) for pk, attempt in spent[:SWEEP_BATCH]]
+
+
+def ended_without_result(effect_ids: Iterable[str]) -> list[tuple[str, str, str]]:
+    """(id, state, error) of those of these effects that failed for good or were orphaned."""
+    states = (OutboxEffect.FAILED, OutboxEffect.ORPHANED)
+    ended = OutboxEffect.objects.filter(pk__in=list(effect_ids), state__in=states).values_list("pk", "state", "error")
+    return [(str(pk), state, error) for pk, state, error in ended]
 
 
 def announce_on_commit() -> None:

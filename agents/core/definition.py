@@ -78,6 +78,25 @@ class RetryConfig(Definition, frozen=True):
     """Which retryable errors are retried, by kind (`loop.RETRYABLE_KINDS`) or HTTP status; empty: all of them."""
 
 
+class Placing(Definition, frozen=True):
+    """An agent at a place."""
+
+    place_id: Name
+    agent_id: Name
+    workflow_id: Annotated[str, Meta(max_length=128)] = ""
+    """Empty: any workflow with such a place."""
+    llm_config: LlmConfig = LlmConfig()
+    """Overrides the agent's, field by field."""
+    input_mapping: Annotated[dict[str, str], Meta(max_length=100)] = {}
+    output_mapping: Annotated[dict[str, str], Meta(max_length=100)] = {}
+    auto_transition: Annotated[str, Meta(max_length=200)] = ""
+    schedule: Schedule = Schedule()
+    retry_config: RetryConfig = RetryConfig()
+    trigger_conditions: Any = None
+    """Rules of the workflow engine, which checks them."""
+    enabled: bool = True
+
+
 PartT = TypeVar("PartT", bound=Definition)
 
 
@@ -85,13 +104,18 @@ def parse(kind: type[PartT], value: Any, path: str) -> PartT:
     """`value` as `kind`; nulls count as left out. Raises BadDefinition with the path, in API names."""
     if value is None:
         value = {}
-    if isinstance(value, dict):
-        value = {key: item for key, item in value.items() if item is not None}
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(_given(value, 2), kind)
     except msgspec.ValidationError as problem:
         message, _, where = str(problem).partition(" - at `$")
         raise BadDefinition((path + where.rstrip("`")).lstrip("."), f"{message}.") from None
+
+
+def _given(value: Any, levels: int) -> Any:
+    """Without nulls, in objects and the objects directly inside them."""
+    if not isinstance(value, dict) or not levels:
+        return value
+    return {key: _given(item, levels - 1) for key, item in value.items() if item is not None}
 
 
 def parse_provider(value: Any) -> LlmProvider:
@@ -109,13 +133,13 @@ def parse_provider(value: Any) -> LlmProvider:
     return parse(LlmProvider, given, "llmProvider")
 
 
-def parse_schedule(value: Any) -> Schedule:
-    """The schedule of a place configuration; repeated runs are refused until timers exist."""
-    schedule = parse(Schedule, value, "schedule")
+def check_schedule(schedule: Schedule) -> None:
+    """Raise NotSupported for what no timer can do yet: anything but a run at once, once."""
+    if schedule.initial_delay_seconds:
+        raise NotSupported("schedule.initialDelaySeconds", "delayed runs are not available yet; leave it out or 0.")
     for name, given in (("intervalSeconds", schedule.interval_seconds), ("maxExecutions", schedule.max_executions)):
         if given is not None:
             raise NotSupported(f"schedule.{name}", "repeated runs are not available yet; leave this field out.")
-    return schedule
 
 
 def plain(part: Definition) -> dict[str, Any]:

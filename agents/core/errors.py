@@ -35,7 +35,7 @@ class BadDefinition(AgentError):
     code = "AGENT_BAD_DEFINITION"
 
     def __init__(self, path: str, message: str) -> None:
-        super().__init__(f"{path}: {message}", path=path)
+        super().__init__(f"{path}: {message}" if path else message, path=path)
 
 
 class KeyRefused(AgentError):

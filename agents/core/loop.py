@@ -131,8 +131,9 @@ class _Completion(msgspec.Struct):
 def read_answer(reply: Reply) -> Answer:
     """The answer in a 200 reply. Raises ModelCallFailed: `malformed`, or `refused` when the model declined."""
     try:
-        completion = msgspec.json.decode(reply.body, type=_Completion)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        # Not msgspec's own decoder: it refuses a whole answer for half a surrogate pair, which `mapping` can mend.
+        completion = msgspec.convert(json.loads(reply.body), _Completion)
+    except (ValueError, RecursionError) as problem:  # msgspec's errors are ValueErrors
         raise ModelCallFailed(f"The reply is no chat completion: {problem}", "malformed", status=200) from None
     if not completion.choices:
         raise ModelCallFailed("The reply holds no choices.", "malformed", status=200)

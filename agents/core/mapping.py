@@ -17,6 +17,8 @@ from agents.core.errors import MappingFailed
 DEPTH_LIMIT = 64
 """Deeper paths are refused and a deeper JSON answer counts as plain text: all of it must be storable."""
 
+INTEGER_DIGITS = 300
+
 INPUT_ROOTS = ("data", "metadata", "id", "place")
 OUTPUT_ROOTS = ("data", "metadata")
 ALWAYS_AVAILABLE = ("content", "response", "output")
@@ -110,7 +112,10 @@ def parse_answer(text: str) -> dict[str, Any]:
     fenced = _FENCED.match(body)
     try:
         value = json.loads(
-            fenced.group(1) if fenced else body, parse_constant=_refuse_constant, parse_float=_finite_float
+            fenced.group(1) if fenced else body,
+            parse_constant=_refuse_constant,
+            parse_float=_finite_float,
+            parse_int=_bounded_integer,
         )
     except (ValueError, RecursionError):
         return {"content": text}
@@ -200,3 +205,10 @@ def _finite_float(digits: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{digits} is beyond any number")
     return value
+
+
+def _bounded_integer(digits: str) -> int:
+    """Longer integers are refused by the token that would carry them."""
+    if len(digits) > INTEGER_DIGITS:
+        raise ValueError(f"an integer of {len(digits)} digits")
+    return int(digits)

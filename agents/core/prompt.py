@@ -15,6 +15,7 @@ from agents.core.mapping import read
 
 TOKEN_VARIABLES = ("token_id", "current_place", "token_metadata", "workflow_id", "history_count")
 VARIABLES = ("input_data", *TOKEN_VARIABLES)
+PLAIN_VARIABLES = ("token_id", "current_place", "workflow_id", "history_count")
 
 LENGTH_LIMIT = 2_000_000
 """Characters of one prompt with its data: more than any model reads, less than would hurt a worker."""

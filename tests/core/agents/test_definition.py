@@ -6,12 +6,14 @@ import pytest
 
 from agents.core.definition import (
     LlmConfig,
+    Placing,
     Profile,
     RetryConfig,
+    Schedule,
+    check_schedule,
     overlaid,
     parse,
     parse_provider,
-    parse_schedule,
     plain,
 )
 from agents.core.errors import BadDefinition, KeyRefused, NotSupported
@@ -67,11 +69,12 @@ def test_empty_keys_and_addresses_are_no_secret() -> None:
     assert parse_provider({}).model == "auto"
 
 
-def test_repeated_runs_are_refused_until_there_are_timers() -> None:
-    assert parse_schedule({"initialDelaySeconds": 5}).initial_delay_seconds == 5
+@pytest.mark.parametrize("field", ["initialDelaySeconds", "intervalSeconds", "maxExecutions"])
+def test_what_needs_timers_is_refused_until_there_are_some(field: str) -> None:
+    check_schedule(parse(Schedule, {"initialDelaySeconds": 0}, "schedule"))
     with pytest.raises(NotSupported) as raised:
-        parse_schedule({"intervalSeconds": 5})
-    assert raised.value.details == {"path": "schedule.intervalSeconds"}
+        check_schedule(parse(Schedule, {field: 5}, "schedule"))
+    assert raised.value.details == {"path": f"schedule.{field}"}
 
 
 def test_a_place_overrides_the_agent_field_by_field() -> None:
@@ -89,3 +92,23 @@ def test_an_unknown_tool_is_refused() -> None:
     with pytest.raises(BadDefinition) as raised:
         find_tools(["web_search"])
     assert raised.value.details == {"path": "tools[0]"}
+
+
+def test_a_placing_with_nulls_is_one_with_defaults() -> None:
+    given = {"placeId": "review", "agentId": "a", "autoTransition": None, "retryConfig": {"maxAttempts": None}}
+    assert parse(Placing, given, "") == Placing(place_id="review", agent_id="a")
+
+
+@pytest.mark.parametrize(
+    ("given", "path", "said"),
+    [
+        ({"agentId": "a"}, "", "Object missing required field `placeId`."),
+        ({"placeId": "p", "agentId": "a", "inputMapping": {"x": 1}}, "inputMapping[...]", "Expected `str`, got `int`."),
+        ({"placeId": "p", "agentId": "a", "retryConfig": {"maxAttempts": 0}}, "retryConfig.maxAttempts", "Expected"),
+    ],
+)
+def test_a_fault_in_a_placing_is_named_by_its_path(given: Any, path: str, said: str) -> None:
+    with pytest.raises(BadDefinition) as raised:
+        parse(Placing, given, "")
+    assert raised.value.details == {"path": path}
+    assert said in str(raised.value)
