@@ -67,7 +67,7 @@ def answer(request: ChatRequest, behaviour: Behaviour) -> Answer:
     shape = request.response_format
     if shape is not None and shape.type == "json_schema":
         schema = shape.json_schema.schema if shape.json_schema else {}
-        return Answer(_json(_instance(schema, sentence(prompt), _hints(prompt), "response_format")))
+        return Answer(_instance(schema, sentence(prompt), _hints(prompt), "response_format"))
     instructions = "\n".join(m.text() for m in request.messages if m.role in ("system", "developer"))
     asked = f"{instructions}\n{prompt}"
     if request.messages[-1].role == "tool":
@@ -135,12 +135,13 @@ def _call(tool: Tool, prompt: str) -> Call:
     if tool.function is None:
         return Call(tool.name, prompt, custom=True)
     schema = tool.function.parameters or {"type": "object", "properties": {}}
-    return Call(tool.name, _json(_instance(schema, prompt[:ARGUMENT_CHARACTERS], _hints(prompt), "tools")))
+    return Call(tool.name, _instance(schema, prompt[:ARGUMENT_CHARACTERS], _hints(prompt), "tools"))
 
 
-def _instance(schema: dict[str, Any], text: str, hints: dict[str, Any], param: str) -> Any:
+def _instance(schema: dict[str, Any], text: str, hints: dict[str, Any], param: str) -> str:
+    """A value for the schema, as JSON."""
     try:
-        return instance(schema, text, hints)
+        return _json(instance(schema, text, hints))
     except (SchemaError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as reason:
         raise Refusal(400, f"The sandbox cannot follow the schema in `{param}`: {reason}.", param=param) from None
 
@@ -159,9 +160,11 @@ def _json_objects(text: str, start: int) -> list[dict[str, Any]]:
         if start < 0:
             break
         try:
-            value, start = decoder.raw_decode(text, start)
+            value, end = decoder.raw_decode(text, start)
+            _json(value)  # what cannot be said again (half a surrogate pair, an endless number) is no example
             found.append(value)
-        except (ValueError, RecursionError):
+            start = end
+        except (ValueError, OverflowError, RecursionError):
             start += 1
     return found
 

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from llm.sandbox.fits import Schema, SchemaError, as_schema, fits, resolve, types_of
+from llm.sandbox.fits import Check, Schema, SchemaError, as_schema, fits, resolve, types_of
 
 DEEP = 4
 """From this depth on, what may be left out is left out: recursive schemas end."""
@@ -52,7 +52,7 @@ _TRIES = (
 class _Making:
     """What stays the same while one value is made, and how many parts may still be made."""
 
-    root: dict[str, Any]
+    check: Check
     text: str
     left: int = MAX_VALUES
 
@@ -62,8 +62,9 @@ def instance(schema: dict[str, Any], text: str, hints: dict[str, Any] | None = N
 
     Raises SchemaError when the schema cannot be read or nothing fitting was found.
     """
-    value = _make(schema, _Making(schema, text), 0, hints, 0)
-    if not fits(value, schema, schema):
+    making = _Making(Check(schema), text)
+    value = _make(schema, making, 0, hints, 0)
+    if not fits(value, schema, making.check):
         raise SchemaError("it uses rules the sandbox does not follow")
     return value
 
@@ -74,7 +75,7 @@ def _make(schema: Schema, making: _Making, depth: int, hint: Any, ordinal: int) 
     if making.left < 0 or depth > MAX_DEPTH:
         raise SchemaError("it is too large or has no end")
     schema = _plain(schema, making, depth)
-    if hint is not None and not isinstance(hint, dict) and "pattern" not in schema and fits(hint, schema, making.root):
+    if hint is not None and not isinstance(hint, dict) and "pattern" not in schema and fits(hint, schema, making.check):
         return hint
     if "const" in schema:
         return schema["const"]
@@ -88,13 +89,14 @@ def _make(schema: Schema, making: _Making, depth: int, hint: Any, ordinal: int) 
     if kind == "string":
         return _make_string(schema, making, ordinal)
     if kind in ("number", "integer"):
-        return _make_number(schema, kind, ordinal)
+        return _make_number(schema, making, kind, ordinal)
     return True if kind == "boolean" else None
 
 
 def _plain(schema: Schema, making: _Making, depth: int) -> dict[str, Any]:
     """The schema without references and choices: references followed, `allOf` joined, one alternative chosen."""
-    schema = resolve(schema, making.root)
+    making.check.spend()
+    schema = resolve(schema, making.check)
     if schema is True:
         return {"type": "string"}
     if schema is False:
@@ -163,7 +165,7 @@ def _make_array(schema: dict[str, Any], making: _Making, depth: int) -> list[Any
 
 def _make_string(schema: dict[str, Any], making: _Making, ordinal: int) -> str:
     if "pattern" in schema:
-        return _matching(schema)
+        return _matching(schema, making)
     if schema.get("format") in _SAMPLES:
         return _SAMPLES[schema["format"]]
     text = making.text if ordinal == 0 else f"{ordinal} {making.text}"
@@ -173,17 +175,17 @@ def _make_string(schema: dict[str, Any], making: _Making, ordinal: int) -> str:
     return text.ljust(least, ".")[: schema.get("maxLength", max(least, len(text)))]
 
 
-def _matching(schema: dict[str, Any]) -> str:
+def _matching(schema: dict[str, Any], making: _Making) -> str:
     least: int = min(schema.get("minLength", 1), 64)
     tries = [*_SAMPLES.values(), *_TRIES]
     tries += [(text * 64)[:length] for text in _TRIES for length in {*range(2, 13), max(least, 1), 16, 24, 32}]
     for text in tries:
-        if fits(text, schema, schema):
+        if fits(text, schema, making.check):
             return text
     raise SchemaError(f"the sandbox knows no string for the pattern {schema['pattern']!r}")
 
 
-def _make_number(schema: dict[str, Any], kind: str, ordinal: int) -> float:
+def _make_number(schema: dict[str, Any], making: _Making, kind: str, ordinal: int) -> float:
     low = max(schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf))
     high = min(schema.get("maximum", math.inf), schema.get("exclusiveMaximum", math.inf))
     step = schema.get("multipleOf") or 1
@@ -195,6 +197,6 @@ def _make_number(schema: dict[str, Any], kind: str, ordinal: int) -> float:
     tries += [start + 0.5, start - 0.5]
     for number in tries:
         value = int(number) if kind == "integer" and float(number).is_integer() else number
-        if fits(value, {**schema, "type": kind}, schema):
+        if fits(value, {**schema, "type": kind}, making.check):
             return value
     raise SchemaError("no number lies within its bounds")

@@ -229,6 +229,14 @@ def test_prose_about_json_is_answered_in_prose() -> None:
     assert said(ask(messages=user("Is JSON older than YAML?"))).startswith("This is the Circuit Breaker sandbox")
 
 
+@pytest.mark.parametrize(
+    "odd", [r'{"a": "\ud800"}', '{"a": 1' + "0" * 5000 + "}", '{"a": NaN}', '{"a":' * 3000, "{" * 5000]
+)
+def test_odd_json_in_a_prompt_does_no_harm(odd: str) -> None:
+    for fields in ({}, {"tools": [WEATHER], "tool_choice": "required"}, {"response_format": {"type": "json_object"}}):
+        assert ask(messages=user(f"Reply as JSON: {odd}"), **fields).status == 200
+
+
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 

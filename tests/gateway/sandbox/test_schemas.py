@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, TypeAdapter, create_model
 
-from llm.sandbox.fits import SchemaError, fits
+from llm.sandbox.fits import Check, SchemaError, fits
 from llm.sandbox.instances import instance
 from tests.gateway.sandbox.asking import ask, body, said
 
@@ -90,7 +90,7 @@ def test_any_model_gets_a_valid_value(kind: Any) -> None:
     adapter = TypeAdapter(kind)
     schema = adapter.json_schema()
     value = instance(schema, "some text")
-    assert fits(value, schema, schema)
+    assert fits(value, schema, Check(schema))
     adapter.validate_json(json.dumps(value))
 
 
@@ -115,6 +115,13 @@ def test_the_reply_to_a_schema_is_such_a_value() -> None:
         {"type": "object", "required": ["a"], "additionalProperties": False},
         {"not": 1, "allOf": [{"type": "string"}, {"type": "integer"}]},
         {"type": "object", "properties": {name: {"$ref": "#"} for name in "abcdefgh"}},
+        {"type": "string", "pattern": "^(a|a)*b$"},
+        {"type": "string", "pattern": "a*" * 20 + "b"},
+        {"allOf": [{"$ref": "#"}, {"$ref": "#"}]},
+        {
+            "$ref": "#/$defs/d0",
+            "$defs": {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)} | {"d40": {}},
+        },
     ],
 )
 def test_a_schema_that_cannot_be_followed_is_refused_with_the_reason(schema: dict[str, Any]) -> None:
@@ -140,4 +147,4 @@ def test_a_schema_that_cannot_be_followed_is_refused_with_the_reason(schema: dic
     ],
 )
 def test_what_fits(value: Any, schema: Any, verdict: bool) -> None:
-    assert fits(value, schema, schema if isinstance(schema, dict) else {}) is verdict
+    assert fits(value, schema, Check(schema if isinstance(schema, dict) else {})) is verdict
