@@ -1,4 +1,4 @@
-"""Tables of the workflow engine, written by `services` and `outbox` only. The log (`Firing`, `TokenChange`) is the truth.
+"""Tables of the workflow engine, written by `services` and `outbox` only. The log (Firing, TokenChange) is the truth.
 
 `Token` rows are the projection of the log and are compared with it in tests. A definition (`WorkflowVersion`) never
 changes; a case is pinned to the version it began with. Log rows are never updated or deleted.

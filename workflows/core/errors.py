@@ -11,6 +11,7 @@
     ├── WorkflowExists         WORKFLOW_EXISTS         the id is taken by another definition
     ├── NotEnabled             NOT_ENABLED             `details.reasons` says why, each with a kind
     ├── TokenConflict          TOKEN_CONFLICT          another firing was faster, or the expected version is gone
+    ├── SubscriberTooSlow      SUBSCRIBER_TOO_SLOW     `details.after` is where to go on
     ├── IdempotencyMismatch    IDEMPOTENCY_MISMATCH    the key was used before for something else
     └── EffectFailed           EFFECT_FAILED           raised by effect handlers; says whether to try again
 
@@ -123,6 +124,17 @@ class IdempotencyMismatch(WorkflowError):
     """The idempotency key was used before with another request. Use a new key for a new request."""
 
     code = "IDEMPOTENCY_MISMATCH"
+
+
+class SubscriberTooSlow(WorkflowError):
+    """A live view whose queue ran full. Everything up to `after` was delivered: subscribe again from there."""
+
+    code = "SUBSCRIBER_TOO_SLOW"
+
+    def __init__(self, after: int) -> None:
+        super().__init__(
+            f"Events came faster than they were taken; subscribe again with after: {str(after)!r}.", after=str(after)
+        )
 
 
 class EffectFailed(WorkflowError):

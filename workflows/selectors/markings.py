@@ -1,77 +1,30 @@
-"""Reads. Nothing here writes or locks; callers that need a steady view hold the case's lock (`services`).
+"""What may fire, and the proof of invariant 6.
 
-Also the proof of invariant 6: `fold_log(case)` rebuilds a case's marking from the log alone; `stored_marking(case)` is
-what the token rows say; they are equal, always.
+`fold_log(case)` rebuilds the marking of a case from the log alone; `stored_marking(case)` is what the token rows say.
+They are equal, always. Next: `log.py`.
 """
 
 import uuid
 from collections.abc import Collection
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
-from workflows.core.errors import BadInput, TokenNotFound, UnknownTransition, WorkflowNotFound
+from workflows.core.errors import UnknownTransition
 from workflows.core.firing import Binding, Reason, available, find_binding
 from workflows.core.marking import Change, Marking, fold
 from workflows.core.marking import Token as TokenValue
 from workflows.core.net import Net, Transition
 from workflows.core.notation import compile_definition, nearest
-from workflows.models import Case, Firing, Token, TokenChange, Workflow, WorkflowVersion
-
-PAGE_MAXIMUM = 500
+from workflows.models import Case, Firing, Token, TokenChange, WorkflowVersion
+from workflows.selectors.rows import existing_token
 
 
 def net_of(version: WorkflowVersion) -> Net:
     """The compiled definition; `version.definition` itself may be deferred."""
     return _compiled(version.pk, version.created_at)
-
-
-def workflows(limit: int) -> list[Workflow]:
-    return list(Workflow.objects.select_related("current").order_by("id")[: page_size(limit)])
-
-
-def workflow(workflow_id: str) -> Workflow | None:
-    return Workflow.objects.select_related("current").filter(pk=workflow_id).first()
-
-
-def existing_workflow(workflow_id: str) -> Workflow:
-    """The workflow, or WorkflowNotFound."""
-    found = workflow(workflow_id)
-    if found is None:
-        raise WorkflowNotFound(workflow_id)
-    return found
-
-
-def tokens(workflow_id: str | None, place: str | None, limit: int) -> QuerySet[Token]:
-    """Live and consumed tokens, newest first; live ones only where a place is asked for."""
-    found = Token.objects.order_by("-created_at", "id")
-    if workflow_id is not None:
-        found = found.filter(workflow_id=workflow_id)
-    if place is not None:
-        found = found.filter(place=place, state=Token.LIVE)
-    return found[: page_size(limit)]
-
-
-def token(token_id: str) -> Token | None:
-    try:
-        return Token.objects.filter(pk=uuid.UUID(token_id)).first()
-    except ValueError:
-        return None
-
-
-def existing_token(token_id: str) -> Token:
-    """The token, or TokenNotFound (also for what is no UUID)."""
-    found = token(token_id)
-    if found is None:
-        raise TokenNotFound(token_id[:200])
-    return found
-
-
-def page_size(limit: int) -> int:
-    if not 1 <= limit <= PAGE_MAXIMUM:
-        raise BadInput("limit", f"must be from 1 to {PAGE_MAXIMUM}, not {limit}")
-    return limit
 
 
 def available_transitions(token_id: str) -> list[Transition]:
@@ -84,6 +37,12 @@ def available_transitions(token_id: str) -> list[Transition]:
     marking = load_marking(found.case_id, places, found.pk)
     value = marking.find(str(found.pk))
     return available(net, marking, value) if value else []
+
+
+def written_transitions(token_id: str) -> dict[str, dict[str, Any]]:
+    """The transitions of the token's case as its definition writes them, by id."""
+    version = Case.objects.select_related("version").get(pk=existing_token(token_id).case_id).version
+    return {written["id"]: written for written in version.definition["transitions"]}
 
 
 def why_not_enabled(token_id: str, transition_id: str) -> list[Reason]:

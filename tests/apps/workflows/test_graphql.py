@@ -1,0 +1,174 @@
+"""The workflow part of the GraphQL schema, asked as clients ask it."""
+
+from typing import Any
+
+import graphene
+import pytest
+
+from workflows import services
+from workflows.models import Workflow
+from workflows.schema import Mutation, Query, Subscription
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+schema = graphene.Schema(query=Query, mutation=Mutation, subscription=Subscription)
+
+CREATE = """
+mutation Create($input: WorkflowDefinitionInput!) {
+  createWorkflow(input: $input) {
+    id name places initialPlace version
+    transitions { id name fromPlaces toPlace conditions description inputs { place weight } }
+  }
+}
+"""
+WRITTEN = {
+    "id": "orders",
+    "name": "Orders",
+    "places": ["open", "paid", "sent"],
+    "initialPlace": "open",
+    "transitions": [
+        {
+            "id": "pay",
+            "name": "Pay",
+            "fromPlaces": ["open"],
+            "toPlace": "paid",
+            "conditions": [{"type": "FieldExists", "field": "sum"}],
+        },
+        {"name": "Send it", "fromPlaces": ["paid", "open"], "toPlace": "sent", "description": "By mail"},
+    ],
+}
+
+
+def ask(query: str, **variables: Any) -> Any:
+    result = schema.execute(query, variables=variables)
+    assert result.errors is None, result.errors
+    return result.data
+
+
+def refused(query: str, **variables: Any) -> Any:
+    result = schema.execute(query, variables=variables)
+    assert result.errors is not None
+    return result.errors[0].original_error
+
+
+def test_a_workflow_comes_back_as_it_was_written() -> None:
+    made = ask(CREATE, input=WRITTEN)["createWorkflow"]
+    assert made == {
+        "id": "orders",
+        "name": "Orders",
+        "places": ["open", "paid", "sent"],
+        "initialPlace": "open",
+        "version": 1,
+        "transitions": [
+            {
+                "id": "pay",
+                "name": "Pay",
+                "fromPlaces": ["open"],
+                "toPlace": "paid",
+                "conditions": [{"type": "FieldExists", "field": "sum"}],
+                "description": None,
+                "inputs": None,
+            },
+            {
+                "id": "send_it",
+                "name": "Send it",
+                "fromPlaces": ["paid", "open"],
+                "toPlace": "sent",
+                "conditions": [],
+                "description": "By mail",
+                "inputs": None,
+            },
+        ],
+    }
+    assert ask('{ workflow(id: "orders") { name } none: workflow(id: "x") { name } }') == {
+        "workflow": {"name": "Orders"},
+        "none": None,
+    }
+    assert ask("{ workflows { id createdAt updatedAt } }")["workflows"][0]["id"] == "orders"
+
+
+def test_a_fault_in_a_definition_comes_with_its_path() -> None:
+    broken = {**WRITTEN, "transitions": [{"id": "pay", "fromPlaces": ["open"], "toPlace": "payed"}]}
+    error = refused(CREATE, input=broken)
+    assert error.code == "BAD_DEFINITION"
+    assert str(error) == 'transitions[0].toPlace: no place "payed"; did you mean "paid"?'
+    assert error.details == {"path": "transitions[0].toPlace"}
+
+
+def test_a_token_is_made_fired_and_looked_up(papers: Workflow) -> None:
+    made = ask(
+        """mutation { createToken(input: {workflowId: "papers", data: {title: "A", pages: 12345678901, tags: ["x", {y: null}]}}) {
+             id place data metadata version history { transition toPlace } } }"""
+    )["createToken"]
+    assert made["place"] == "draft"
+    assert made["data"] == {"title": "A", "pages": 12345678901, "tags": ["x", {"y": None}]}
+    assert made["history"] == [{"transition": None, "toPlace": "draft"}]
+    fire = """mutation Fire($id: String!, $score: Int) {
+      fireTransition(input: {tokenId: $id, transitionId: "submit", data: {review: {score: $score}}, expectedVersion: 1}) {
+        id workflowId place data version createdAt updatedAt
+        history { timestamp transition fromPlace toPlace data } historyCount } }"""
+    fired = ask(fire, id=made["id"], score=7)["fireTransition"]
+    assert (fired["id"], fired["place"], fired["version"], fired["historyCount"]) == (made["id"], "review", 2, 2)
+    assert fired["data"]["review"] == {"score": 7}
+    last = fired["history"][-1]
+    assert (last["transition"], last["fromPlace"], last["toPlace"]) == ("submit", "draft", "review")
+    assert last["data"] == {"review": {"score": 7}}
+    assert refused(fire, id=made["id"]).code == "TOKEN_CONFLICT"
+    looked = ask(
+        """query Look($id: String!) {
+             token(id: $id) { id } findToken(workflowId: "papers", tokenId: $id) { id }
+             other: findToken(workflowId: "document_review", tokenId: $id) { id }
+             tokens(workflowId: "papers") { id } tokensInPlace(workflowId: "papers", placeId: "review") { id }
+             empty: tokensInPlace(workflowId: "papers", placeId: "draft") { id }
+             availableTransitions(tokenId: $id) { id }
+             whyNotEnabled(tokenId: $id, transitionId: "submit") { kind message details } }""",
+        id=made["id"],
+    )
+    own = {"id": made["id"]}
+    assert looked == {
+        "token": own,
+        "findToken": own,
+        "other": None,
+        "tokens": [own],
+        "tokensInPlace": [own],
+        "empty": [],
+        "availableTransitions": [{"id": "approve"}],
+        "whyNotEnabled": [
+            {
+                "kind": "token_elsewhere",
+                "message": 'the token is in "review" and must be in "draft"',
+                "details": {"place": "review", "needed": ["draft"]},
+            }
+        ],
+    }
+
+
+def test_errors_have_codes() -> None:
+    fire = 'mutation { fireTransition(input: {tokenId: "x", transitionId: "y"}) { id } }'
+    assert refused(fire).code == "TOKEN_NOT_FOUND"
+    assert refused('mutation { createToken(input: {workflowId: "x"}) { id } }').code == "WORKFLOW_NOT_FOUND"
+    assert refused("{ tokens(limit: 501) { id } }").code == "BAD_INPUT"
+    assert refused("{ tokens(limit: 0) { id } }").code == "BAD_INPUT"
+
+
+def test_an_instance_starts_in_the_initial_place(papers: Workflow) -> None:
+    made = ask(
+        """mutation { createWorkflowInstance(input: {workflowId: "papers", initialData: {a: 1}, triggeredBy: "cron"}) {
+             place data history { triggeredBy } } }"""
+    )
+    assert made["createWorkflowInstance"] == {"place": "draft", "data": {"a": 1}, "history": [{"triggeredBy": "cron"}]}
+
+
+def test_histories_of_many_tokens_cost_one_query(papers: Workflow, django_assert_num_queries: Any) -> None:
+    for _ in range(10):
+        token = services.create_token("papers")
+        services.fire(str(token.pk), "submit")
+    with django_assert_num_queries(2):
+        listed = ask("{ tokens { id history { transition } } }")["tokens"]
+    assert [len(token["history"]) for token in listed] == [2] * 10
+
+
+def test_firing_one_token_keeps_its_number_of_queries(papers: Workflow, django_assert_max_num_queries: Any) -> None:
+    token = services.create_token("papers")
+    with django_assert_max_num_queries(14):
+        services.fire(str(token.pk), "submit")
