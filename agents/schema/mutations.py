@@ -126,9 +126,9 @@ class ExecuteAgent(graphene.Mutation):
 
 
 class Mutation(graphene.ObjectType):
-    create_agent = CreateAgent.Field(required=True)
-    create_place_agent_config = CreatePlaceAgentConfig.Field(required=True)
-    execute_agent = ExecuteAgent.Field(required=True)
+    create_agent = CreateAgent.Field()
+    create_place_agent_config = CreatePlaceAgentConfig.Field()
+    execute_agent = ExecuteAgent.Field()
 
 
 def _api_names(given: Mapping[str, Any]) -> dict[str, Any]:
