@@ -24,7 +24,7 @@ app.autodiscover_tasks()
 
 
 class Sweeper(bootsteps.StartStopStep):
-    """Calls `workflows.tasks.sweep` every SWEEP_SECONDS while the worker runs."""
+    """Calls `workflows.tasks.sweep` and `agents.tasks.settle` every SWEEP_SECONDS while the worker runs."""
 
     requires = ("celery.worker.components:Pool",)
 
@@ -46,11 +46,13 @@ class Sweeper(bootsteps.StartStopStep):
         from django.conf import settings
         from django.db import close_old_connections
 
+        from agents.tasks import settle
         from workflows.tasks import sweep
 
         while not self._stop.wait(settings.SWEEP_SECONDS):
             try:
                 sweep()
+                settle()
             except Exception:  # a database that is away comes back; the next sweep makes up for it
                 logger.exception("The sweep failed; the next is in %s s", settings.SWEEP_SECONDS)
             finally:
