@@ -41,10 +41,8 @@ TEST_DATABASE_NAME = env.text("TEST_DATABASE_NAME", "test_circuit_breaker")
 def _postgres() -> dict[str, Any]:
     try:
         configured: dict[str, Any] = environ.Env.db_url_config(DATABASE_URL)
-    except ValueError as error:
-        raise SettingError(
-            f"DATABASE_URL cannot be read: {error}. Its form is postgres://user@host:5432/name."
-        ) from None
+    except ValueError:  # its text may hold a piece of the password
+        raise SettingError("DATABASE_URL cannot be read: write postgres://user@host:5432/name.") from None
     # One pool a process; a request beyond it waits for a free connection up to the pool's own 30 s, then fails.
     pool = {"min_size": 1, "max_size": DATABASE_POOL_SIZE}
     return configured | {
@@ -260,6 +258,7 @@ LOGGING = {
         # One line a request and a connection is the access log: asked for with LOG_LEVEL=debug.
         "django": {"handlers": [], "level": _django_level, "propagate": True},
         "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
+        "django.request": {"level": "ERROR"},  # a client's mistake is no warning to us
         "daphne": {"level": "WARNING" if LOG_LEVEL == "info" else _django_level},
         "celery": {"level": "WARNING" if LOG_LEVEL == "info" else _django_level},
         "kombu": {"level": "WARNING" if LOG_LEVEL == "info" else _django_level},

@@ -57,8 +57,7 @@ def seed() -> SetupReport:
 
 def look_around() -> SetupReport:
     """Which providers could be called now, and since when we know them."""
-    from django.conf import settings
-
+    from circuit_breaker import settings
     from llm.core.providers import SANDBOX, provider_row
     from llm.snapshots import build_snapshot
 
