@@ -4,11 +4,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.utils import timezone
 
 from agents import services
-from agents.models import Agent, PlaceAgentConfig
+from agents.models import Agent, AgentExecution, PlaceAgentConfig
 from tests.apps.agents.stand_in import Gateway, running_gateway
 from workflows import services as workflows
+from workflows.models import OutboxEffect, Token
+from workflows.tasks import run_effect
 
 REVIEW: dict[str, Any] = {
     "id": "review_flow",
@@ -60,3 +64,37 @@ def placed(agent: Agent, **fields: Any) -> PlaceAgentConfig:
             **fields,
         }
     )
+
+
+def sent_for_review(content: Any = "Ship it.") -> Token:
+    token = workflows.create_token("review_flow", data={"title": "Plan", "content": content})
+    return workflows.fire(str(token.pk), "submit")
+
+
+def effects() -> list[OutboxEffect]:
+    return list(OutboxEffect.objects.order_by("created_at"))
+
+
+def run_now(effect: OutboxEffect) -> str:
+    """Run the effect as a worker would, without waiting for its back-off."""
+    OutboxEffect.objects.filter(pk=effect.pk).update(available_at=timezone.now())
+    return run_effect(str(effect.pk))
+
+
+def execution() -> AgentExecution:
+    (row,) = AgentExecution.objects.all()
+    return row
+
+
+def run_in_thread(effect: OutboxEffect) -> str:
+    try:
+        return run_effect(str(effect.pk))
+    finally:
+        connection.close()
+
+
+def in_thread(work: Any) -> None:
+    try:
+        work()
+    finally:
+        connection.close()
