@@ -20,13 +20,13 @@ mutation ($model: String!) {
 }
 """
 PLACE_AGENT = """
-mutation ($agentId: String!, $fire: String) {
+mutation ($agentId: String!, $fire: String, $inputs: JSON, $outputs: JSON) {
   createPlaceAgentConfig(input: {
     workflowId: "document_review"
     placeId: "review"
     agentId: $agentId
-    inputMapping: { document: "data.content" }
-    outputMapping: { "data.review": "content" }
+    inputMapping: $inputs
+    outputMapping: $outputs
     autoTransition: $fire
     enabled: true
   }) { id placeId agentId enabled }
@@ -54,7 +54,8 @@ COSTS = "{ costAnalytics { totalCost modelBreakdown { model cost requests inputT
 def place_reviewer(control_url: str, model: str = "gpt-4", fire: str | None = "approve") -> None:
     """An agent on `document_review`'s place `review`."""
     agent = graphql(control_url, CREATE_AGENT, model=model)["createAgent"]
-    graphql(control_url, PLACE_AGENT, agentId=agent["id"], fire=fire)
+    mappings = {"inputs": {"document": "data.content"}, "outputs": {"data.review": "content"}}
+    graphql(control_url, PLACE_AGENT, agentId=agent["id"], fire=fire, **mappings)
 
 
 def send_for_review(control_url: str, content: str) -> str:
