@@ -47,8 +47,10 @@ def claim(effect_id: str, now: datetime) -> EffectRun | None:
 
     An effect whose token has gone on before any attempt began is marked orphaned: its work would be for nothing.
     """
+    if not _is_uuid(effect_id):
+        return None
     with transaction.atomic():
-        effect = _skip_locked(_due(now).filter(pk=uuid.UUID(effect_id), attempt__lt=F("max_attempts"))).first()
+        effect = _skip_locked(_due(now).filter(pk=effect_id, attempt__lt=F("max_attempts"))).first()
         if effect is None:
             return None
         token = Token.objects.filter(pk=effect.token_id).first() if effect.token_id else None
@@ -110,6 +112,15 @@ def listen(heard: Callable[[], None]) -> Callable[[], None]:
     """Call `heard` (from any thread; it must not block) at each growth of the log in this process; returns the undo."""
     _listeners.add(heard)
     return partial(_listeners.discard, heard)
+
+
+def _is_uuid(text: str) -> bool:
+    """Messages come from outside; one that names no effect is not worth an error each time it is delivered."""
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _view_of(row: Token) -> TokenView:

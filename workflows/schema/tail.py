@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from channels.layers import get_channel_layer
 from django.conf import settings
@@ -67,9 +67,9 @@ class Settled:
         self._fence, self._fenced = fence, self.held[-1]
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Subscriber:
-    """One live view's queue. Exactly one of the ids is set."""
+    """One live view's queue. Exactly one of the ids is set. The tail forgets it when its view is gone."""
 
     workflow_id: str | None = None
     token_id: str | None = None
@@ -95,13 +95,13 @@ class LogTail:
     """Reads for one event loop. Use `current_tail`."""
 
     def __init__(self) -> None:
-        self.cursor = 0
+        self._stopped = False
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="workflow-log-tail")
         self._wake = asyncio.Event()
         self._joining: list[tuple[Subscriber, bool, asyncio.Future[int]]] = []
-        self._by_workflow: dict[str, set[Subscriber]] = {}
-        self._by_token: dict[str, set[Subscriber]] = {}
+        self._by_workflow: dict[str, WeakSet[Subscriber]] = {}
+        self._by_token: dict[str, WeakSet[Subscriber]] = {}
         self._tasks = [self._loop.create_task(self._run()), self._loop.create_task(self._hear_other_processes())]
         self._deaf = outbox.listen(self._heard)
 
@@ -129,16 +129,22 @@ class LogTail:
                 index[key].discard(subscriber)
                 if not index[key]:
                     del index[key]
-        if not self._joining and not self._by_workflow and not self._by_token:
+        self._stop_if_alone()
+
+    def _stop_if_alone(self) -> None:
+        if not self._joining and not any(self._by_workflow.values()) and not any(self._by_token.values()):
             self._stop()
 
     def _stop(self) -> None:
+        if self._stopped:
+            return
+        self._stopped = True
         if _tails.get(self._loop) is self:
             del _tails[self._loop]
         self._deaf()
         for task in self._tasks:
             task.cancel()
-        self._thread.submit(connection.close)
+        self._thread.submit(_close_connection)
         self._thread.shutdown(wait=False)
 
     async def _run(self) -> None:
@@ -151,11 +157,12 @@ class LogTail:
                 at_end, moved = await self._read(settled)
             except Exception:  # whatever it was, live views wait for the log rather than end
                 logger.warning("The log cannot be read; trying again every %s s", ERROR_PAUSE, exc_info=True)
-                await self._in_thread(connection.close)
+                await self._in_thread(_close_connection)
                 await asyncio.sleep(ERROR_PAUSE)
                 continue
             if at_end:
                 self._admit(joining, settled)
+                self._stop_if_alone()
             if at_end or not moved:
                 await self._pause(GAP_PAUSE if settled.held else settings.LIVE_POLL_SECONDS)
 
@@ -173,7 +180,6 @@ class LogTail:
         """Read one page and hand out what is settled; whether the page reached the log's end, and whether it moved."""
         entries, horizon = await self._in_thread(lambda: selectors.read_log(settled.cursor, PAGE))
         released = settled.release(entries, horizon)
-        self.cursor = settled.cursor
         self._hand_out(released)
         if settled.wants_fence:
             settled.put_fence(await self._in_thread(selectors.take_fence))
@@ -196,9 +202,9 @@ class LogTail:
             if from_now:
                 subscriber.after, subscriber.skip = settled.cursor, frozenset(settled.held)
             if subscriber.workflow_id is not None:
-                self._by_workflow.setdefault(subscriber.workflow_id, set()).add(subscriber)
+                self._by_workflow.setdefault(subscriber.workflow_id, WeakSet()).add(subscriber)
             if subscriber.token_id is not None:
-                self._by_token.setdefault(subscriber.token_id, set()).add(subscriber)
+                self._by_token.setdefault(subscriber.token_id, WeakSet()).add(subscriber)
             admitted.set_result(settled.cursor)
         self._joining = [each for each in self._joining if not each[2].done()]
 
@@ -224,6 +230,11 @@ class LogTail:
 
     async def _in_thread(self, read: Callable[[], Found]) -> Found:
         return await self._loop.run_in_executor(self._thread, read)
+
+
+def _close_connection() -> None:
+    """A function, because `connection` means the thread that evaluates the name."""
+    connection.close()
 
 
 _tails: "WeakKeyDictionary[asyncio.AbstractEventLoop, LogTail]" = WeakKeyDictionary()

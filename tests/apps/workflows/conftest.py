@@ -56,7 +56,7 @@ def handle() -> Any:
 
     yield register
     for kind in kinds:
-        actions._handlers.pop(kind)
+        actions._handlers.pop(kind, None)
 
 
 def together(count: int, act: Callable[[int], Any]) -> list[Any]:
