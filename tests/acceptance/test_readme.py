@@ -56,8 +56,9 @@ def shell(product: Running) -> list[str]:
     for program in ("bash", "curl", "sed"):
         need_program(program)
     script = "set -euo pipefail\n" + "".join(f"{code}\nprintf '{END}'\n" for code in runnable("bash"))
-    done = subprocess.run(["bash", "-c", pointed_at(product, script)], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, f"{done.stderr}\n{done.stdout}"
+    command = ["timeout", "60", "bash", "-c", pointed_at(product, script)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, f"exit code {done.returncode}:\n{done.stdout}\n{done.stderr}\n{product.logs()}"
     return done.stdout.split(END)[:-1]
 
 
