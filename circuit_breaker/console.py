@@ -69,12 +69,13 @@ class Console:
             self._dropped += 1
 
     def _write(self) -> None:
+        gone = False
         while (line := self._lines.get()) is not None:
+            if gone:
+                continue  # read on all the same, so that the queue never fills
             try:
                 self._stream.write(line + "\n")
                 if self._lines.empty():
                     self._stream.flush()
             except (OSError, ValueError):
-                break
-        while self._lines.get() is not None:  # the terminal is gone: read on, so that the queue never fills
-            pass
+                gone = True

@@ -27,10 +27,6 @@ def queue_folder() -> Path:
     return settings.DATA_DIR / "queue"
 
 
-def template_folder() -> Path:
-    return settings.DATA_DIR
-
-
 def gateways() -> list[Child]:
     names = ["gateway"] if settings.OPENAI_WORKERS == 1 else [f"gateway-{n}" for n in range(settings.OPENAI_WORKERS)]
     return [
@@ -48,7 +44,9 @@ def worker(sandbox_url: str) -> Child:
     level = {"trace": "debug", "warn": "warning"}.get(settings.LOG_LEVEL, settings.LOG_LEVEL)
     arguments = ["celery", "-A", "circuit_breaker", "--quiet", "worker", "--pool", "threads", "--loglevel", level]
     arguments += ["--concurrency", str(settings.WORKER_CONCURRENCY), "--without-gossip", "--without-mingle"]
-    return Child("worker", [*arguments, "--without-heartbeat"], django_environment(sandbox_url), WORKER)
+    # Messages are ids of effects, never code, so running as root, as containers do, is no danger of Celery's making.
+    environment = django_environment(sandbox_url) | {"PYTHONWARNINGS": "ignore:You're running the worker"}
+    return Child("worker", [*arguments, "--without-heartbeat"], environment, WORKER)
 
 
 def sandbox(port: int) -> Child:
@@ -84,6 +82,8 @@ def _gateway_settings(name: str) -> dict[str, str]:
         "UPLINK_URL": f"ws://{_reachable(settings.CONTROL_HOST)}:{settings.GRAPHQL_PORT}/uplink",
         "UPLINK_SECRET": settings.UPLINK_SECRET,
         "JOURNAL_DIR": str(journal_folder()),
+        "GATEWAY_SHARED_PORT": "true" if settings.OPENAI_WORKERS > 1 else "false",
+        "GATEWAY_DRAIN_SECONDS": f"{settings.DRAIN_SECONDS / 3:g}",  # what `Supervisor.stop` gives a stage
         "REQUEST_TIMEOUT_SECONDS": f"{settings.REQUEST_TIMEOUT_SECONDS:g}",
         "CONNECTION_POOL_SIZE": str(settings.CONNECTION_POOL_SIZE),
         "MAX_CONCURRENT_REQUESTS": str(settings.MAX_CONCURRENT_REQUESTS),

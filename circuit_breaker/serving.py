@@ -157,7 +157,7 @@ class _Serving:
         """The folders the processes need; for the throw-away storage, an empty start. Returns its template's path."""
         template = None
         if settings.STORAGE_BACKEND == "memory":
-            template = setup.template_path(processes.template_folder(), settings.BASE_DIR)
+            template = setup.template_path(settings.DATA_DIR, settings.BASE_DIR)
             database = Path(settings.DATABASES["default"]["NAME"])
             setup.wipe_memory(database, [processes.journal_folder(), processes.queue_folder()], template)
         for folder in (processes.journal_folder(), processes.queue_folder(), processes.queue_folder() / "control"):

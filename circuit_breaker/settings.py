@@ -43,8 +43,8 @@ def _postgres() -> dict[str, Any]:
         configured: dict[str, Any] = environ.Env.db_url_config(DATABASE_URL)
     except ValueError:  # its text may hold a piece of the password
         raise SettingError("DATABASE_URL cannot be read: write postgres://user@host:5432/name.") from None
-    # One pool a process; a request beyond it waits for a free connection up to the pool's own 30 s, then fails.
-    pool = {"min_size": 1, "max_size": DATABASE_POOL_SIZE}
+    # One pool a process; a request beyond it waits for a free connection up to the timeout, then fails: UNAVAILABLE.
+    pool = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 5, "max_idle": 120}
     return configured | {
         "ENGINE": "django.db.backends.postgresql",
         "OPTIONS": configured.get("OPTIONS", {}) | {"connect_timeout": 5, "pool": pool},
@@ -108,7 +108,7 @@ GATEWAY_HOST = env.text("GATEWAY_HOST", "127.0.0.1")
 CONTROL_HOST = env.text("CONTROL_HOST", "127.0.0.1")
 OPEN_TO_NETWORK = env.boolean("OPEN_TO_NETWORK", False)
 OPENAI_WORKERS = env.integer("OPENAI_WORKERS", 1, 1, 64)
-DRAIN_SECONDS = env.seconds("DRAIN_SECONDS", 9.0, 0.5, 3600)  # for all of them together, when `serve` is ended
+DRAIN_SECONDS = env.seconds("DRAIN_SECONDS", 20.0, 0.5, 3600)  # for all of them together, when `serve` is ended
 GATEWAY_URL = env.url("GATEWAY_URL", ["http", "https"], f"http://127.0.0.1:{OPENAI_PORT}/v1")
 SANDBOX_URL = env.url("SANDBOX_URL", ["http", "https"])
 
@@ -136,7 +136,7 @@ if OPENAI_PORT == GRAPHQL_PORT:
     raise SettingError(f"OPENAI_PORT and GRAPHQL_PORT are both {OPENAI_PORT}: give one of them another port.")
 
 # --- what the gateway is told (read and used in llm/gateway/settings.py) ----------------------------------------------
-REQUEST_TIMEOUT_SECONDS = env.seconds("REQUEST_TIMEOUT_SECONDS", 600.0, 0.1, 86_400)
+REQUEST_TIMEOUT_SECONDS = env.seconds("REQUEST_TIMEOUT_SECONDS", 120.0, 0.1, 86_400)
 CONNECTION_POOL_SIZE = env.integer("CONNECTION_POOL_SIZE", 100, 1, 100_000)
 MAX_CONCURRENT_REQUESTS = env.integer("MAX_CONCURRENT_REQUESTS", 10_000, 1, 1_000_000)
 CORS_ENABLED = env.boolean("CORS_ENABLED", True)
@@ -243,7 +243,7 @@ elif CELERY_BROKER_URL.startswith(("amqp", "pyamqp")):
     CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
 
 # --- logs ------------------------------------------------------------------------------------------------------------
-LEVELS = ["trace", "debug", "info", "warn", "warning", "error", "critical"]
+LEVELS = ["trace", "debug", "info", "warn", "warning", "error"]
 # RUST_LOG is the name the product's first users know; per-module filters (`info,tower=warn`) keep their first word.
 _rust_log = env.text("RUST_LOG", "info").split(",")[0].split("=")[-1].lower()
 LOG_LEVEL = env.choice("LOG_LEVEL", LEVELS, _rust_log if _rust_log in LEVELS else "info")
@@ -262,6 +262,8 @@ LOGGING = {
         "daphne": {"level": "WARNING" if LOG_LEVEL == "info" else _django_level},
         "celery": {"level": "WARNING" if LOG_LEVEL == "info" else _django_level},
         "kombu": {"level": "WARNING" if LOG_LEVEL == "info" else _django_level},
+        "psycopg.pool": {"level": "ERROR"},  # a failed request says why by itself; the pool would repeat it for minutes
+        "kombu.connection": {"level": "ERROR"},  # "no hostname": folders have none
         "asyncio": {"level": "WARNING" if LOG_LEVEL in ("info", "debug", "trace") else _django_level},
     },
 }

@@ -36,11 +36,28 @@ class SetupReport(msgspec.Struct, frozen=True):
 
 def prepare(template: Path | None = None) -> SetupReport:
     """Migrate (unless the database is a copy of `template`), seed, look around. Needs Django loaded."""
+    check_database()
     if template is None or not template.exists():
         _migrate()
         if template is not None:
             _keep_template(template)
     return seed()
+
+
+def check_database() -> None:
+    """Raise django.db.Error, with the server's own words, unless the database lets us in.
+
+    Postgres is asked without the connection pool, which would try again and again and then only say that time is up.
+    """
+    from django.db import connection
+
+    if connection.vendor != "postgresql":
+        connection.ensure_connection()
+        return
+    parameters = connection.get_connection_params()
+    parameters.pop("pool", None)
+    with connection.wrap_database_errors:
+        connection.Database.connect(**parameters).close()
 
 
 def seed() -> SetupReport:

@@ -53,7 +53,8 @@ def database_trouble(error: Exception) -> str:
         return f"The database {settings.DATABASES['default']['NAME']} cannot be used: {_first_line(error)}"
     where = connection.settings_dict
     address = f"{where['HOST'] or 'localhost'}:{where['PORT'] or 5432}/{where['NAME']}"
-    return f"Postgres at {address} cannot be used (see DATABASE_URL): {_first_line(error)}"
+    reason = _first_line(error).rpartition("failed: ")[2]
+    return f"Postgres at {address} cannot be used: {reason} (see DATABASE_URL)"
 
 
 def _first_line(error: Exception) -> str:

@@ -39,7 +39,7 @@ def read(tmp_path: Path, show: str = "", env_file: str = "", **given: str) -> su
         ({"LIVE_POLL_SECONDS": "nan"}, "LIVE_POLL_SECONDS=nan is out of range: from 0.01 to 60 seconds."),
         (
             {"LOG_LEVEL": "loud"},
-            "LOG_LEVEL='loud' is not known: use trace, debug, info, warn, warning, error or critical.",
+            "LOG_LEVEL='loud' is not known: use trace, debug, info, warn, warning or error.",
         ),
         ({"REDIS_URL": "localhost:6379"}, "REDIS_URL is not a URL: use redis://, rediss:// or unix://."),
         (
