@@ -61,7 +61,7 @@ def refuse_unkept(options: Options) -> None:
     """Raises InvalidRequest for a hard constraint that nothing enforces yet."""
     if options.budget_constraint is not None:
         raise InvalidRequest(
-            "`circuit_breaker.budget_constraint` cannot be enforced by this version: it is refused rather than ignored. "
+            "`circuit_breaker.budget_constraint` cannot be enforced by this version, so it is refused, not ignored. "
             "Leave it out, or limit the price with `max_cost_per_1k_tokens`.",
             "circuit_breaker.budget_constraint",
         )

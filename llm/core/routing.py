@@ -62,8 +62,21 @@ class Catalogue:
             self.names[name] = tuple(by_cost) if strategy == "cost_optimized" else self.deployments
 
     def find(self, name: str) -> tuple[Deployment, ...]:
-        """What answers to `name`, best first; empty when nobody does."""
-        return self.names.get(name, ())
+        """What answers to `name`, best first; empty when nobody does.
+
+        The sandbox reads directives behind a question mark (`sandbox?status=503`): they go on to it with the name.
+        """
+        found = self.names.get(name)
+        if found is not None:
+            return found
+        base, _, directives = name.partition("?")
+        if not directives:
+            return ()
+        return tuple(
+            Deployment(msgspec.structs.replace(one.model, upstream=f"{one.model.upstream}?{directives}"), one.provider)
+            for one in self.names.get(base, ())
+            if one.provider.provider_type == "sandbox"
+        )
 
 
 def usable(provider: Provider) -> bool:

@@ -8,14 +8,12 @@ after a hang-up tells, and while there is nothing to write an interim `102 Proce
 """
 
 import asyncio
-import json
 import logging
 import time
 from collections import deque
-from email.utils import formatdate
-from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
+from llm.gateway.answer_head import BODILESS, CONTINUE, PROBE, error_body, head_lines, in_chunks, refusal_answer
 from llm.gateway.exchange import Exchange, Headers
 from llm.gateway.request_reader import Refusal, RequestReader
 
@@ -27,11 +25,6 @@ log = logging.getLogger(__name__)
 FOREVER = float("inf")
 LINGER_SECONDS = 2.0
 PROBE_SECONDS = 0.5
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-PROBE = b"HTTP/1.1 102 Processing\r\n\r\n"
-STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
-BODILESS = frozenset({204, 304})
-REFUSAL_CODES = {408: "request_timeout", 413: "request_too_large", 503: "overloaded"}
 
 
 class Connection(asyncio.Protocol):
@@ -213,10 +206,10 @@ class Connection(asyncio.Protocol):
     def send_part(self, exchange: Exchange, data: bytes) -> None:
         if exchange.method == "HEAD":
             return
-        self.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if _in_chunks(exchange) else data)
+        self.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if in_chunks(exchange) else data)
 
     def send_end(self, exchange: Exchange) -> None:
-        if _in_chunks(exchange) and exchange.method != "HEAD":
+        if in_chunks(exchange) and exchange.method != "HEAD":
             self.transport.write(b"0\r\n\r\n")
         self._finish(exchange)
 
@@ -238,14 +231,7 @@ class Connection(asyncio.Protocol):
     def _head(self, exchange: Exchange, status: int, headers: Headers) -> list[bytes]:
         if (self.server.draining or self.half_closed) and not self.waiting:
             exchange.keep_alive = False
-        parts = [STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status, self.server.date]
-        for header in headers:
-            parts.append(b"%b: %b\r\n" % header)
-        if not exchange.keep_alive:
-            parts.append(b"connection: close\r\n")
-        elif exchange.version == b"1.0":
-            parts.append(b"connection: keep-alive\r\n")
-        return parts
+        return head_lines(exchange, status, headers, self.server.date)
 
     def _finish(self, exchange: Exchange) -> None:
         released = len(exchange.body)
@@ -263,10 +249,7 @@ class Connection(asyncio.Protocol):
         self.waiting.append(refusal)
 
     def _answer_refusal(self, refusal: Refusal) -> None:
-        body = error_body(refusal.status, refusal.message)
-        parts = [STATUS_LINES[refusal.status], self.server.date]
-        parts.append(b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body))
-        self.transport.write(b"".join(parts) + body)
+        self.transport.write(refusal_answer(refusal, self.server.date))
         self._linger()
 
     def _linger(self) -> None:
@@ -299,19 +282,3 @@ class Connection(asyncio.Protocol):
             self.deadline = FOREVER
         else:
             self.deadline = now + self.limits.idle_seconds
-
-
-def _in_chunks(exchange: Exchange) -> bool:
-    return exchange.length is None and exchange.version != b"1.0"
-
-
-def error_body(status: int, message: str) -> bytes:
-    """OpenAI's error shape, for what the door itself refuses."""
-    kind = "invalid_request_error" if status < 500 else "server_error"
-    error = {"message": message, "type": kind, "param": None, "code": REFUSAL_CODES.get(status)}
-    return json.dumps({"error": error}).encode()
-
-
-def date_line() -> bytes:
-    """The `Date` header, now."""
-    return b"date: " + formatdate(usegmt=True).encode() + b"\r\n"

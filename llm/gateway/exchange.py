@@ -37,6 +37,7 @@ class Exchange:
         "body",
         "client",
         "ended",
+        "extra_headers",
         "gone",
         "headers",
         "keep_alive",
@@ -70,6 +71,8 @@ class Exchange:
         """`time.perf_counter_ns()` when the last byte of the request had come."""
         self.length: int | None = None
         """How long `start` said the body will be; None: not known, so it is sent in chunks."""
+        self.extra_headers: Headers = []
+        """Added to the answer, whoever writes it (CORS)."""
         self.started = False
         self.ended = False
         self.gone = False
@@ -89,14 +92,14 @@ class Exchange:
         """Send a whole answer. `content-length` is added."""
         if self._open_to_start():
             self.started = self.ended = True
-            self.sink.send_whole(self, status, headers, body)
+            self.sink.send_whole(self, status, headers + self.extra_headers, body)
 
     def start(self, status: int, headers: Headers, length: int | None = None) -> None:
         """Send the head of an answer that comes in parts. With `length`, exactly so many bytes must be written."""
         if self._open_to_start():
             self.started = True
             self.length = length
-            self.sink.send_head(self, status, headers)
+            self.sink.send_head(self, status, headers + self.extra_headers)
 
     def write(self, data: bytes) -> None:
         """Send a part of the body, after `start`."""

@@ -16,7 +16,8 @@ from typing import Any
 
 import msgspec
 
-from llm.gateway.connection import Connection, date_line
+from llm.gateway.answer_head import date_line
+from llm.gateway.connection import Connection
 from llm.gateway.exchange import Handler
 
 SWEEP_SECONDS = 0.25

@@ -46,16 +46,16 @@ class WireUsage(msgspec.Struct):
 class Reply(msgspec.Struct):
     """What is read of a whole answer."""
 
-    choices: Raw
-    usage: Raw | None = None
+    choices: list[Raw]
+    usage: Raw = Raw()
 
 
 class Chunk(msgspec.Struct):
     """What is read of a streamed event that may matter."""
 
     choices: list[dict[str, Raw]] | None = None
-    usage: Raw | None = None
-    error: Raw | None = None
+    usage: Raw = Raw()
+    error: Raw = Raw()
 
 
 _reply = msgspec.json.Decoder(Reply)
@@ -97,11 +97,18 @@ def decode(body: bytes) -> tuple[bytes, Usage | None]:
         reply = _reply.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ProviderBroken("The provider answered 200 with something that is no chat completion.") from None
-    return body, None if reply.usage is None else read_usage(reply.usage)
+    return body, read_usage(reply.usage)
+
+
+def estimate_output(body: bytes) -> int:
+    """Four bytes of the messages to a token."""
+    return sum(len(bytes(choice)) for choice in _reply.decode(body).choices) // 4
 
 
 def read_usage(raw: Raw | bytes) -> Usage | None:
     """OpenAI's usage in disjoint buckets; None when it is absent or cannot be true."""
+    if not _given(raw):
+        return None
     try:
         wire = _usage.decode(raw)
     except msgspec.DecodeError:
@@ -228,11 +235,15 @@ class Stream:
             chunk = _chunk.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return True
-        if chunk.error is not None:
+        if _given(chunk.error):
             self.error = decode_error(502, data, self._provider, self._secret)
             return False  # the gateway says it in its own words, without what might be in the provider's
-        if chunk.usage is not None:
-            self.usage = read_usage(chunk.usage) or self.usage
+        self.usage = read_usage(chunk.usage) or self.usage
         if chunk.choices and any(bytes(choice.get("finish_reason", b"null")) != b"null" for choice in chunk.choices):
             self.finished = True
-        return bool(chunk.choices) or self._wants_usage or chunk.usage is None
+        return bool(chunk.choices) or self._wants_usage or not _given(chunk.usage)
+
+
+def _given(raw: Raw | bytes) -> bool:
+    """Whether a member is there and not null."""
+    return bytes(raw) not in (b"", b"null")

@@ -1,0 +1,37 @@
+"""`python -m llm.gateway`: one gateway worker. All settings come from the environment (`settings.py` lists them)."""
+
+import logging
+import os
+import resource
+import sys
+
+from llm.gateway.journal import JournalLocked
+from llm.gateway.server import run
+from llm.gateway.settings import SettingsError, read_settings
+from llm.gateway.worker import serve
+
+
+def main() -> None:
+    """Read the settings and serve; a start that cannot succeed ends with one clear line and status 1."""
+    try:
+        settings = read_settings(os.environ)
+    except SettingsError as error:
+        sys.exit(f"gateway: {error}")
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("websockets").setLevel(logging.WARNING)
+    _allow_many_connections()
+    try:
+        run(serve(settings))
+    except (JournalLocked, OSError) as error:
+        sys.exit(f"gateway: cannot start on {settings.host}:{settings.port}: {error}")
+
+
+def _allow_many_connections() -> None:
+    """Each connection is a file; the soft limit is often 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+if __name__ == "__main__":
+    main()

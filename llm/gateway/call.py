@@ -1,0 +1,161 @@
+"""One chat call while it is under way, and what it leaves behind: response headers, the error it becomes, its record.
+
+State only, no order of events (that is `pipeline.py`). A call that reached no provider leaves no record: nothing was
+metered. Tokens the provider did not report are our own estimate, marked so: four bytes to a token.
+"""
+
+import os
+import time
+
+from billing.core.pricing import Usage, cost_nano
+from billing.core.usage import CallRecord, Outcome
+from llm.core.chat import ChatRequest
+from llm.core.errors import LlmError, MethodNotAllowed
+from llm.core.errors import body as error_body
+from llm.core.options import Options
+from llm.core.routing import Deployment
+from llm.gateway.exchange import Exchange, Headers
+from llm.gateway.gateway import Gateway, Route
+from llm.gateway.provider_connection import Reply
+
+JSON = (b"content-type", b"application/json")
+CLIENT_GONE = 499
+MAX_ID, MAX_LABEL = 128, 256
+_process = os.urandom(8).hex()
+_calls = 0
+
+
+class Call:
+    """See the header."""
+
+    __slots__ = (
+        "attempts",
+        "deployment",
+        "exchange",
+        "fields",
+        "first_byte_at",
+        "gateway",
+        "id",
+        "provider_ns",
+        "reply",
+        "request",
+        "request_id",
+        "route",
+        "started_at",
+    )
+
+    def __init__(self, exchange: Exchange, gateway: Gateway) -> None:
+        global _calls
+        _calls += 1
+        self.exchange = exchange
+        self.gateway = gateway
+        self.started_at = time.time_ns()
+        self.id = f"{_process}{_calls:016x}"
+        self.fields = dict(exchange.headers)
+        self.request_id = request_id(self.fields.get(b"x-request-id")) or self.id.encode()
+        self.request: ChatRequest | None = None
+        self.deployment: Deployment | None = None
+        """Whom we asked last."""
+        self.route: Route | None = None
+        self.reply: Reply | None = None
+        self.attempts = 0
+        self.provider_ns = 0
+        """Time spent waiting for providers."""
+        self.first_byte_at: int | None = None
+
+    def hang_up(self) -> None:
+        """The client has gone: so may the provider."""
+        if self.reply is not None:
+            self.reply.cancel()
+
+    def overhead_ns(self) -> int:
+        """Time spent in the gateway itself so far."""
+        return max(0, time.perf_counter_ns() - self.exchange.received_at - self.provider_ns)
+
+    def headers(self, content_type: bytes, cost: int | None = None) -> Headers:
+        """The headers of an answer, with what is known of it so far."""
+        deployment = self.deployment
+        assert deployment is not None
+        headers = [
+            (b"content-type", content_type),
+            (b"x-request-id", self.request_id),
+            (b"x-circuit-breaker-provider", deployment.provider_header),
+            (b"x-circuit-breaker-model", deployment.model_header),
+            (b"x-circuit-breaker-attempts", b"%d" % self.attempts),
+            (b"x-circuit-breaker-overhead-ms", b"%.3f" % (self.overhead_ns() / 1e6)),
+        ]
+        if cost is not None:
+            headers.append((b"x-circuit-breaker-cost", b"%d.%09d" % divmod(cost, 1_000_000_000)))
+        return headers
+
+    def record(
+        self,
+        outcome: Outcome,
+        status: int,
+        usage: Usage | None,
+        *,
+        estimated_output: int = 0,
+        error_code: str | None = None,
+        streamed: bool = False,
+    ) -> CallRecord:
+        """What the journal stores. Without reported usage, even a partial answer is charged by our estimate."""
+        request, deployment = self.request, self.deployment
+        assert request is not None
+        assert deployment is not None
+        estimated = usage is None and outcome != "upstream_error"
+        if usage is None:
+            usage = Usage() if not estimated else Usage(len(self.exchange.body) // 4 + 1, output=estimated_output)
+        price = deployment.model.price
+        options = request.circuit_breaker
+        tracking = options.budget_tracking if isinstance(options, Options) else None
+        key = self.route.key if self.route is not None else None
+        return CallRecord(
+            number=self.gateway.journal.next_number,
+            id=self.id,
+            request_id=self.request_id.decode("ascii"),
+            started_at=self.started_at,
+            finished_at=time.time_ns(),
+            provider=deployment.provider.name,
+            model=deployment.model.id,
+            requested_model=request.model,
+            status=status,
+            outcome=outcome,
+            usage=usage,
+            cost_nano=cost_nano(usage, price) if price is not None and outcome != "upstream_error" else 0,
+            price=price,
+            estimated=estimated,
+            streamed=streamed,
+            first_byte_at=self.first_byte_at,
+            provider_key=key.id if key is not None else None,
+            user=(tracking.user_id if tracking is not None else None) or _label(request.user),
+            project=tracking.project_id if tracking is not None else None,
+            origin=_label(self.fields.get(b"x-circuit-breaker-origin", b"").decode("latin-1")),
+            error_code=error_code,
+            attempts=self.attempts,
+            overhead_us=self.overhead_ns() // 1000,
+        )
+
+    def refuse(self, error: LlmError) -> None:
+        """Answer with an error in OpenAI's shape."""
+        refuse(self.exchange, error, self.request_id, self.headers(JSON[1]) if self.deployment is not None else None)
+
+
+def refuse(exchange: Exchange, error: LlmError, request: bytes, headers: Headers | None = None) -> None:
+    """The same for any exchange."""
+    headers = headers or [JSON, (b"x-request-id", request)]
+    if error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after))))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", error.allowed.encode("ascii")))
+    exchange.respond(error.status, headers, error_body(error))
+
+
+def request_id(given: bytes | None) -> bytes | None:
+    """The client's own request id, if it may stand in a header, a log and a table."""
+    if given is None or not 0 < len(given) <= MAX_ID or not given.isascii():
+        return None
+    return given if given.decode("ascii").isprintable() else None
+
+
+def _label(text: str | None) -> str | None:
+    return text[:MAX_LABEL].replace("\x00", "") if text else None

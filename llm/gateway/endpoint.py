@@ -1,0 +1,168 @@
+"""Which request goes where: the one handler behind every door. Routes, methods, CORS, and the small answers themselves.
+
+A path we do not have is OpenAI's 404, a wrong method a 405 with `Allow`. HEAD is answered as GET (the door leaves the
+body out). Chat goes to `pipeline.py` in a task of its own; everything else is answered at once.
+"""
+
+import asyncio
+from collections.abc import Callable
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from llm.core.errors import (
+    InvalidRequest,
+    LlmError,
+    MethodNotAllowed,
+    ModelNotFound,
+    NotFound,
+    Unavailable,
+    UnsupportedMedia,
+)
+from llm.gateway import pipeline
+from llm.gateway.call import JSON, refuse, request_id
+from llm.gateway.exchange import Exchange, Headers
+from llm.gateway.gateway import Gateway
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+EXPOSED = (
+    b"x-request-id, retry-after, x-circuit-breaker-provider, x-circuit-breaker-model, x-circuit-breaker-cost, "
+    b"x-circuit-breaker-attempts, x-circuit-breaker-overhead-ms"
+)
+PROMETHEUS = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+
+
+class Endpoint:
+    """A `Handler` (exchange.py)."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._gets: dict[bytes, Callable[[Exchange], None]] = {
+            b"/v1/models": self._models,
+            b"/health": self._health,
+            b"/v1/health": self._health,
+            b"/ready": self._ready,
+            b"/metrics": self._metrics,
+            b"/": self._welcome,
+        }
+
+    def __call__(self, exchange: Exchange) -> None:
+        try:
+            self._route(exchange)
+        except LlmError as error:
+            self._gateway.metrics.count_refused(error.status)
+            refuse(exchange, error, request_id(exchange.header(b"x-request-id")) or b"none")
+
+    async def finish(self) -> None:
+        """Wait for the calls under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _route(self, exchange: Exchange) -> None:
+        path = exchange.path
+        origin = exchange.header(b"origin")
+        if origin is not None and self._preflight(exchange, origin.decode("latin-1")):
+            return
+        if path == b"/v1/chat/completions":
+            self._chat(exchange)
+            return
+        if len(path) > 1:
+            path = path.rstrip(b"/")
+        found = self._gets.get(path)
+        if found is None and path.startswith(b"/v1/models/"):
+            found = self._model
+        if found is None:
+            raise NotFound(f"There is no {exchange.method} {_shown(exchange.path)} here.", None, "unknown_url")
+        if exchange.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed(f"{_shown(exchange.path)} takes GET.", "GET, HEAD, OPTIONS")
+        found(exchange)
+
+    def _chat(self, exchange: Exchange) -> None:
+        if exchange.method != "POST":
+            raise MethodNotAllowed("/v1/chat/completions takes POST.", "POST, OPTIONS")
+        coding = exchange.header(b"content-encoding")
+        if coding is not None and coding.lower() != b"identity":
+            raise UnsupportedMedia("Compressed request bodies are not accepted.")
+        task = asyncio.create_task(pipeline.chat(exchange, self._gateway))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _preflight(self, exchange: Exchange, origin: str) -> bool:
+        """Apply the rule about web pages; True when this was a preflight and has been answered."""
+        if not self._origin_allowed(origin):
+            raise _ForeignOrigin(
+                f"Web pages of {origin[:200]} may not use this gateway. Add the origin to CORS_ORIGINS if they should."
+            )
+        exchange.extra_headers = [
+            (b"access-control-allow-origin", origin.encode("latin-1")),
+            (b"access-control-expose-headers", EXPOSED),
+            (b"vary", b"origin"),
+        ]
+        if exchange.method != "OPTIONS":
+            return False
+        wanted = exchange.header(b"access-control-request-headers") or b"authorization, content-type"
+        headers: Headers = [
+            (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+            (b"access-control-allow-headers", wanted),
+            (b"access-control-max-age", b"600"),
+        ]
+        exchange.respond(204, headers)
+        return True
+
+    def _origin_allowed(self, origin: str) -> bool:
+        settings = self._gateway.settings
+        if origin in settings.cors_origins or "*" in settings.cors_origins:
+            return True
+        parts = urlsplit(origin)
+        return settings.cors and parts.scheme in ("http", "https") and parts.hostname in LOOPBACK
+
+    # --- small answers ------------------------------------------------------------------------------------------------
+    def _models(self, exchange: Exchange) -> None:
+        models = self._gateway.models
+        if models is None:
+            raise Unavailable("This gateway has no configuration yet.", 2, "no_configuration")
+        exchange.respond(200, [JSON], models.body)
+
+    def _model(self, exchange: Exchange) -> None:
+        models = self._gateway.models
+        if models is None:
+            raise Unavailable("This gateway has no configuration yet.", 2, "no_configuration")
+        name = unquote(exchange.path.removeprefix(b"/v1/models/").decode("ascii", "replace"))
+        body = models.one(name)
+        if body is None:
+            raise ModelNotFound(name[:200])
+        exchange.respond(200, [JSON], body)
+
+    def _health(self, exchange: Exchange) -> None:
+        exchange.respond(200, [JSON], msgspec.json.encode(self._gateway.status()))
+
+    def _ready(self, exchange: Exchange) -> None:
+        gateway = self._gateway
+        ready = gateway.catalogue is not None and gateway.journal.accepting
+        exchange.respond(200 if ready else 503, [JSON], msgspec.json.encode({"ready": ready}))
+
+    def _metrics(self, exchange: Exchange) -> None:
+        gateway = self._gateway
+        age = 0.0 if gateway.catalogue is None else gateway.status()["snapshot"]["age_seconds"]
+        gauges = {
+            "connections": ("Open client connections.", float(gateway.connections())),
+            "journal_lag": ("Records written but not yet acknowledged.", float(gateway.journal.lag)),
+            "journal_bytes": ("Bytes the journal holds on disk.", float(gateway.journal.size)),
+            "snapshot_age_seconds": ("Age of the configuration served by.", age),
+            "uplink_connected": ("1 while the control plane is connected.", float(gateway.uplink_connected())),
+        }
+        exchange.respond(200, [PROMETHEUS], gateway.metrics.render(gauges))
+
+    def _welcome(self, exchange: Exchange) -> None:
+        said = {"name": "Circuit Breaker gateway", "api": "/v1", "health": "/health", "metrics": "/metrics"}
+        exchange.respond(200, [JSON], msgspec.json.encode(said))
+
+
+class _ForeignOrigin(InvalidRequest):
+    code = "FOREIGN_ORIGIN"
+    status = 403
+
+
+def _shown(path: bytes) -> str:
+    return path[:200].decode("ascii", "replace")

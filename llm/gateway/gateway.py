@@ -1,0 +1,152 @@
+"""What the calls of one worker share: configuration, journal, calling side, counters. Passed along, never global.
+
+The configuration is swapped whole: a call takes `catalogue` once and keeps it to its end. Until the first snapshot
+has come, `configured` waits a little and then refuses with 503; after that the worker serves on from its last
+snapshot whatever happens to the control plane. `status` says what is degraded. Next file: `pipeline.py`, one call
+from top to bottom.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from llm.core.dialects import DIALECTS
+from llm.core.errors import Unavailable
+from llm.core.model_list import ModelList
+from llm.core.routing import Catalogue, Deployment, header_value
+from llm.core.snapshot import ProviderKey, Snapshot
+from llm.core.uplink import Observation
+from llm.gateway.journal import Journal
+from llm.gateway.metrics import Metrics
+from llm.gateway.settings import Settings
+from llm.gateway.upstream import Bounds, Origin, Upstream, read_url
+
+SNAPSHOT_WAIT_SECONDS = 10.0
+MAX_WEIGHT = 100
+
+
+class Route:
+    """Where calls of one provider with one key go, and the head of their requests as bytes."""
+
+    __slots__ = ("head", "key", "origin")
+
+    def __init__(self, deployment: Deployment, key: ProviderKey | None) -> None:
+        provider = deployment.provider
+        url, credentials = DIALECTS[provider.dialect].target(provider, key)
+        self.key = key
+        self.origin: Origin
+        self.origin, target = read_url(url)
+        default_port = 443 if self.origin.tls else 80
+        host = f"[{self.origin.host}]" if ":" in self.origin.host else self.origin.host
+        fields = {
+            "host": host if self.origin.port == default_port else f"{host}:{self.origin.port}",
+            "user-agent": "circuit-breaker",
+            "accept": "*/*",
+            "content-type": "application/json",
+            **{name.lower(): value for name, value in provider.headers.items()},
+            **credentials,
+        }
+        lines = [f"{name}: ".encode() + header_value(value) for name, value in fields.items()]
+        self.head = b"POST " + header_value(target) + b" HTTP/1.1\r\n" + b"\r\n".join(lines) + b"\r\ncontent-length: "
+
+
+class Gateway:
+    """See the header."""
+
+    def __init__(self, settings: Settings, journal: Journal) -> None:
+        self.settings = settings
+        self.journal = journal
+        self.upstream = Upstream(Bounds(idle_limit=settings.pool_size, wait_limit=settings.max_concurrent))
+        self.metrics = Metrics()
+        self.loop = asyncio.get_running_loop()
+        self.catalogue: Catalogue | None = None
+        self.models: ModelList | None = None
+        self.connections: Callable[[], int] = lambda: 0
+        self.uplink_connected: Callable[[], bool] = lambda: False
+        self._routes: dict[tuple[str, str], tuple[Route, ...]] = {}
+        self._turns: dict[str, int] = {}
+        self._first_snapshot = asyncio.Event()
+
+    def configure(self, snapshot: Snapshot) -> None:
+        """Serve by this snapshot from the next call on."""
+        catalogue = Catalogue(snapshot)
+        self.models = ModelList(catalogue)
+        self._routes = {}
+        self.catalogue = catalogue
+        self._first_snapshot.set()
+
+    async def configured(self) -> Catalogue:
+        """The configuration, once there is one. Raises Unavailable after SNAPSHOT_WAIT_SECONDS."""
+        if self.catalogue is None:
+            try:
+                await asyncio.wait_for(self._first_snapshot.wait(), SNAPSHOT_WAIT_SECONDS)
+            except TimeoutError:
+                raise Unavailable("The control plane gave no configuration yet.", 5, "no_configuration") from None
+        assert self.catalogue is not None
+        return self.catalogue
+
+    def admit(self) -> None:
+        """Raises Unavailable when this worker must not take another call."""
+        if self.metrics.in_flight > self.settings.max_concurrent:
+            raise Unavailable("Too many requests are under way; try again shortly.", 1, "overloaded")
+        if not self.journal.accepting:
+            raise Unavailable("Calls cannot be recorded: the journal is full or failing.", 10, "journal_full")
+
+    def routes(self, deployment: Deployment) -> tuple[Route, ...]:
+        """A deployment's routes, one per key, beginning with the key whose turn it is (by weight)."""
+        provider = deployment.provider
+        turn = self._turns.get(provider.name, 0)
+        self._turns[provider.name] = turn + 1
+        first = provider.keys[0].id if provider.keys else ""
+        found = self._routes.get((provider.name, first))
+        if found is None:
+            weighted: list[ProviderKey | None] = []
+            for one in provider.keys:
+                weighted += [one] * max(1, min(one.weight, MAX_WEIGHT))
+            weighted = weighted or [None]
+            made = {key.id if key else "": Route(deployment, key) for key in weighted}
+            found = tuple(made[key.id if key else ""] for key in weighted)
+            self._routes[(provider.name, first)] = found
+        if len(found) == 1:
+            return found
+        turn %= len(found)
+        return tuple(dict.fromkeys(found[turn:] + found[:turn]))
+
+    def status(self) -> dict[str, Any]:
+        """What `/health` says."""
+        catalogue = self.catalogue
+        problems = []
+        if catalogue is None:
+            problems.append("no configuration yet")
+        elif not catalogue.deployments:
+            problems.append("no provider is configured")
+        if not self.uplink_connected():
+            problems.append("the control plane is not connected")
+        if not self.journal.accepting:
+            problems.append("the journal takes no more calls")
+        age = None if catalogue is None else round((time.time_ns() - catalogue.taken_at) / 1e9, 3)
+        return {
+            "status": "degraded" if problems else "ok",
+            "problems": problems,
+            "gateway": self.settings.name,
+            "uplink": {"connected": self.uplink_connected()},
+            "snapshot": {"version": catalogue.version if catalogue else None, "age_seconds": age},
+            "journal": {"lag": self.journal.lag, "bytes": self.journal.size, "accepting": self.journal.accepting},
+            "in_flight": self.metrics.in_flight,
+        }
+
+    def observation(self) -> Observation:
+        """The counters for the control plane."""
+        metrics = self.metrics
+        return Observation(
+            started_at=metrics.started_at,
+            at=time.time_ns(),
+            requests=metrics.requests,
+            errors=metrics.errors,
+            in_flight=metrics.in_flight,
+            connections=self.connections(),
+            latency_us_total=metrics.latency_us,
+            journal_lag=self.journal.lag,
+            providers=metrics.figures(),
+        )

@@ -1,0 +1,230 @@
+"""The journal: every finished call is in a file before its answer's last byte leaves, and stays until it is booked.
+
+One process owns `JOURNAL_DIR/<name>/` (a file lock). Records are JSON lines in segment files named by their first
+number; numbers are gapless and go on after a restart, so a line's place is its number. Records of one turn of the
+event loop are written with one call; `append` returns when they are in the file. `kill -9` loses nothing; a power
+failure loses at most `FSYNC_SECONDS`. A torn last line is cut off. Segments whose records are all acknowledged are
+deleted. At `limit_bytes`, and while the disk refuses writes, `accepting` is False and the pipeline refuses new calls
+(503); records of calls already under way are still written, or kept in memory until the disk takes them. Next file:
+`uplink.py`, which reads from here.
+"""
+
+import asyncio
+import fcntl
+import logging
+import os
+from pathlib import Path
+
+import msgspec
+
+from billing.core.usage import CallRecord
+
+log = logging.getLogger(__name__)
+
+SEGMENT_BYTES = 16 * 1024 * 1024
+LIMIT_BYTES = 2 * 1024 * 1024 * 1024
+FSYNC_SECONDS = 1.0
+RETRY_SECONDS = 0.5
+SUFFIX = ".jsonl"
+_encoder = msgspec.json.Encoder()
+
+
+class JournalLocked(RuntimeError):
+    """Another process owns this journal."""
+
+
+class Segment:
+    """One file: the records from `first` on."""
+
+    __slots__ = ("first", "path", "size")
+
+    def __init__(self, first: int, path: Path, size: int) -> None:
+        self.first = first
+        self.path = path
+        self.size = size
+
+
+class Journal:
+    """Belongs to one event loop. `next_number` is the number the next record must carry."""
+
+    def __init__(self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES, limit_bytes: int = LIMIT_BYTES) -> None:
+        """Take over the folder. Raises JournalLocked, OSError."""
+        self.folder = folder
+        self.loop = asyncio.get_running_loop()
+        self.failing = False
+        """The last write was refused by the disk."""
+        self._segment_bytes = segment_bytes
+        self._limit_bytes = limit_bytes
+        self._lock = _lock(folder)
+        self.segments, self.next_number = _recover(folder)
+        self.written = self.next_number - 1
+        """The highest number that is in the file."""
+        self.acknowledged = min(_read_mark(folder, self.segments[0].first - 1), self.written)
+        self._file = os.open(self.segments[-1].path, os.O_WRONLY | os.O_APPEND)
+        self._size = sum(segment.size for segment in self.segments)
+        self._pending: list[bytes] = []
+        self._flushed: asyncio.Future[None] | None = None
+        self._unsynced = False
+        self.on_written: asyncio.Event = asyncio.Event()
+        """Set after every write; the uplink waits for it."""
+        self._timer = self.loop.call_later(FSYNC_SECONDS, self._tick)
+        self._syncing: asyncio.Future[None] | None = None
+
+    @property
+    def accepting(self) -> bool:
+        """Whether a new call may begin."""
+        return not self.failing and self._size < self._limit_bytes
+
+    @property
+    def lag(self) -> int:
+        """Records not yet acknowledged."""
+        return self.next_number - 1 - self.acknowledged
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return self._size
+
+    def append(self, record: CallRecord) -> "asyncio.Future[None]":
+        """Write a record; the future is done when it is in the file (or the disk has refused it for now)."""
+        if record.number != self.next_number:
+            raise ValueError(f"The next record is number {self.next_number}, not {record.number}.")
+        self.next_number += 1
+        self._pending.append(_encoder.encode(record))
+        if self._flushed is None:
+            self._flushed = self.loop.create_future()
+            self.loop.call_soon(self._flush)
+        return self._flushed
+
+    def acknowledge(self, through: int) -> None:
+        """Everything up to and including `through` is booked: segments that hold nothing else go."""
+        self.acknowledged = max(self.acknowledged, min(through, self.written))
+        while len(self.segments) > 1 and self.segments[1].first - 1 <= self.acknowledged:
+            segment = self.segments.pop(0)
+            segment.path.unlink(missing_ok=True)
+            self._size -= segment.size
+
+    async def close(self) -> None:
+        """Write and sync what is left, and let go of the folder."""
+        self._timer.cancel()
+        if self._pending:
+            self._flush()
+        if self._syncing is not None:
+            await asyncio.wait([self._syncing])
+        os.fsync(self._file)
+        self._write_mark()
+        os.close(self._file)
+        os.close(self._lock)
+
+    def _flush(self) -> None:
+        """Write what this turn of the loop has brought, and wake whoever waits for it."""
+        waiting, self._flushed = self._flushed, None
+        try:
+            self._write()
+            self.failing = False
+        except OSError as error:
+            if not self.failing:
+                log.error("The journal in %s cannot be written (%s): new calls are refused.", self.folder, error)
+            self.failing = True
+            self.loop.call_later(RETRY_SECONDS, self._flush)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+        self.on_written.set()
+
+    def _write(self) -> None:
+        if not self._pending:
+            return
+        if self.segments[-1].size >= self._segment_bytes:
+            self._begin_segment()
+        segment = self.segments[-1]
+        data = b"\n".join(self._pending) + b"\n"
+        done = 0
+        try:
+            while done < len(data):
+                done += os.write(self._file, memoryview(data)[done:])
+        except OSError:
+            os.ftruncate(self._file, segment.size)  # no half line stays; the lines are still pending
+            raise
+        self.written += len(self._pending)
+        self._pending.clear()
+        segment.size += done
+        self._size += done
+        self._unsynced = True
+
+    def _begin_segment(self) -> None:
+        segment = _create(self.folder, self.written + 1)
+        os.fsync(self._file)
+        os.close(self._file)
+        self._file = os.open(segment.path, os.O_WRONLY | os.O_APPEND)
+        self.segments.append(segment)
+
+    def _tick(self) -> None:
+        """Sync in a thread: a slow disk must not stop the loop."""
+        if self._unsynced and self._syncing is None:
+            self._unsynced = False
+            self._syncing = self.loop.run_in_executor(None, self._sync, os.dup(self._file))
+            self._syncing.add_done_callback(self._synced)
+        self._timer = self.loop.call_later(FSYNC_SECONDS, self._tick)
+
+    def _sync(self, file: int) -> None:
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+        self._write_mark()
+
+    def _synced(self, done: "asyncio.Future[None]") -> None:
+        self._syncing = None
+        if done.exception() is not None:
+            log.error("The journal in %s could not be synced: %s", self.folder, done.exception())
+            self._unsynced = True
+
+    def _write_mark(self) -> None:
+        """Remember roughly how far we are: too low a mark only sends records again, which are booked once."""
+        mark = self.folder / "acknowledged.new"
+        mark.write_text(str(self.acknowledged))
+        mark.replace(self.folder / "acknowledged")
+
+
+def _lock(folder: Path) -> int:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        raise JournalLocked(
+            f"Another gateway process owns the journal {folder}; give this one another GATEWAY_NAME."
+        ) from None
+    return file
+
+
+def _recover(folder: Path) -> tuple[list[Segment], int]:
+    """The segments as a crash has left them, the last one mended, and the next number."""
+    segments = [
+        Segment(int(path.stem), path, path.stat().st_size)
+        for path in sorted(folder.glob("*" + SUFFIX), key=lambda path: int(path.stem))
+    ]
+    if not segments:
+        return [_create(folder, 1)], 1
+    last = segments[-1]
+    data = last.path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if len(whole) < len(data):
+        log.warning("The journal's last line was torn by a crash; %d bytes are cut off.", len(data) - len(whole))
+        os.truncate(last.path, len(whole))
+        last.size = len(whole)
+    return segments, last.first + whole.count(b"\n")
+
+
+def _create(folder: Path, first: int) -> Segment:
+    path = folder / f"{first:020d}{SUFFIX}"
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+    return Segment(first, path, 0)
+
+
+def _read_mark(folder: Path, otherwise: int) -> int:
+    try:
+        return max(int((folder / "acknowledged").read_text()), otherwise)
+    except (OSError, ValueError):
+        return otherwise

@@ -1,0 +1,162 @@
+"""Counters of one worker: for `/metrics` (Prometheus text) and for the uplink's observations.
+
+Bounded: labels are provider, model and status as configured or as we answer, never what a client wrote; at most
+`MAX_SERIES` combinations, after which calls count under `other`. A call costs a few additions here, no lock, no clock.
+Source of the text format: https://prometheus.io/docs/instrumenting/exposition_formats/
+"""
+
+import time
+from bisect import bisect_left
+from collections.abc import Mapping
+
+from billing.core.usage import CallRecord
+from llm.core.uplink import ProviderFigures
+
+MAX_SERIES = 2_000
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+OVERHEAD_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
+TOKEN_KINDS = ("input", "cached_input", "cache_write", "output", "reasoning")
+
+
+class Histogram:
+    """Counts by upper bound, in microseconds inside and seconds outside."""
+
+    __slots__ = ("bounds", "counts", "limits", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.limits = tuple(int(bound * 1_000_000) for bound in bounds)
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0
+
+    def add(self, microseconds: int) -> None:
+        self.counts[bisect_left(self.limits, microseconds)] += 1
+        self.total += microseconds
+
+
+class Series:
+    """What is counted per provider, model and status."""
+
+    __slots__ = ("calls", "cost_nano", "tokens")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.cost_nano = 0
+        self.tokens = [0, 0, 0, 0, 0]
+
+
+class Figures:
+    """What is counted per provider, for observations."""
+
+    __slots__ = ("errors", "latency_us", "requests")
+
+    def __init__(self) -> None:
+        self.requests = self.errors = self.latency_us = 0
+
+
+class Metrics:
+    """All counters since the worker started."""
+
+    def __init__(self) -> None:
+        self.started_at = time.time_ns()
+        self.in_flight = 0
+        self.requests = 0
+        self.errors = 0
+        self.latency_us = 0
+        self.refused: dict[int, int] = {}
+        """Answers with an error that were no metered call, by status."""
+        self.series: dict[tuple[str, str, int], Series] = {}
+        self.providers: dict[str, Figures] = {}
+        self.latency = Histogram(SECONDS)
+        self.first_byte = Histogram(SECONDS)
+        self.overhead = Histogram(OVERHEAD_SECONDS)
+
+    def count_call(self, record: CallRecord) -> None:
+        """A metered call has ended."""
+        microseconds = (record.finished_at - record.started_at) // 1000
+        failed = record.outcome in ("upstream_error", "cut")
+        self.requests += 1
+        self.errors += failed
+        self.latency_us += microseconds
+        figures = self.providers.get(record.provider)
+        if figures is None:
+            figures = self.providers[record.provider] = Figures()
+        figures.requests += 1
+        figures.errors += failed
+        figures.latency_us += microseconds
+        series = self._series(record.provider, record.model, record.status)
+        series.calls += 1
+        series.cost_nano += record.cost_nano
+        usage, tokens = record.usage, series.tokens
+        tokens[0] += usage.input
+        tokens[1] += usage.cached_input
+        tokens[2] += usage.cache_write
+        tokens[3] += usage.output
+        tokens[4] += usage.reasoning
+        self.latency.add(microseconds)
+        self.overhead.add(record.overhead_us)
+        if record.first_byte_at is not None:
+            self.first_byte.add((record.first_byte_at - record.started_at) // 1000)
+
+    def count_refused(self, status: int) -> None:
+        """A request was answered with an error before any provider was called."""
+        self.requests += 1
+        self.errors += status >= 500
+        self.refused[status] = self.refused.get(status, 0) + 1
+
+    def figures(self) -> dict[str, ProviderFigures]:
+        return {name: ProviderFigures(one.requests, one.errors, one.latency_us) for name, one in self.providers.items()}
+
+    def render(self, gauges: Mapping[str, tuple[str, float]]) -> bytes:
+        """Prometheus text. `gauges`: name → (help, value)."""
+        lines: list[str] = []
+        _family(lines, "requests_total", "counter", "Metered calls by provider, model and status.")
+        lines += [f"circuit_breaker_requests_total{_labels(*key)} {one.calls}" for key, one in self.series.items()]
+        _family(lines, "refused_total", "counter", "Requests answered with an error before any provider was called.")
+        lines += [f'circuit_breaker_refused_total{{status="{status}"}} {n}' for status, n in self.refused.items()]
+        _family(lines, "tokens_total", "counter", "Tokens by kind.")
+        for key, one in self.series.items():
+            for kind, tokens in zip(TOKEN_KINDS, one.tokens, strict=True):
+                if tokens:
+                    lines.append(f"circuit_breaker_tokens_total{_labels(*key, kind=kind)} {tokens}")
+        _family(lines, "cost_usd_total", "counter", "Cost of metered calls.")
+        for key, one in self.series.items():
+            lines.append(f"circuit_breaker_cost_usd_total{_labels(*key)} {one.cost_nano / 1e9:.9f}")
+        _histogram(lines, "request_seconds", "Whole calls.", self.latency)
+        _histogram(lines, "first_byte_seconds", "Streams: until the first byte of the answer.", self.first_byte)
+        _histogram(lines, "overhead_seconds", "Time spent in the gateway itself.", self.overhead)
+        for name, (about, value) in {"in_flight": ("Calls under way.", self.in_flight), **gauges}.items():
+            _family(lines, name, "gauge", about)
+            lines.append(f"circuit_breaker_{name} {value:g}")
+        return ("\n".join(lines) + "\n").encode()
+
+    def _series(self, provider: str, model: str, status: int) -> Series:
+        key = (provider, model, status)
+        found = self.series.get(key)
+        if found is None:
+            if len(self.series) >= MAX_SERIES:
+                key = ("other", "other", status)
+            found = self.series.setdefault(key, Series())
+        return found
+
+
+def _family(lines: list[str], name: str, kind: str, about: str) -> None:
+    lines += [f"# HELP circuit_breaker_{name} {about}", f"# TYPE circuit_breaker_{name} {kind}"]
+
+
+def _histogram(lines: list[str], name: str, about: str, histogram: Histogram) -> None:
+    _family(lines, name, "histogram", about)
+    below = 0
+    for bound, count in zip((*map(str, histogram.bounds), "+Inf"), histogram.counts, strict=True):
+        below += count
+        lines.append(f'circuit_breaker_{name}_bucket{{le="{bound}"}} {below}')
+    lines += [f"circuit_breaker_{name}_sum {histogram.total / 1e6:.6f}", f"circuit_breaker_{name}_count {below}"]
+
+
+def _labels(provider: str, model: str, status: int, kind: str | None = None) -> str:
+    extra = f',kind="{kind}"' if kind else ""
+    return f'{{provider="{_escape(provider)}",model="{_escape(model)}",status="{status}"{extra}}}'
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,141 @@
+"""One chat call from top to bottom. Read `chat`, then `_answer`: every step is one line there, in the order it happens.
+
+Steps that later issues fill in are named where they belong: authenticate, limits, reserve, strategies, breaker.
+Errors of our tree become answers in one place. What a call used is in the journal before the last byte of its answer
+leaves. No database, no lock, no await but for the provider and the journal. Next file: `streams.py`, answers that
+come in pieces.
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+
+from billing.core.pricing import Usage
+from billing.core.usage import Outcome
+from llm.core import chat as wire
+from llm.core import routing
+from llm.core.dialects import DIALECTS
+from llm.core.errors import LlmError, ProviderError
+from llm.core.routing import Deployment
+from llm.gateway import streams
+from llm.gateway.call import CLIENT_GONE, JSON, Call
+from llm.gateway.exchange import Exchange
+from llm.gateway.gateway import Gateway, Route
+from llm.gateway.provider_connection import Cancelled, Reply
+
+log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 3
+
+
+async def chat(exchange: Exchange, gateway: Gateway) -> None:
+    """Answer one `POST /v1/chat/completions`."""
+    call = Call(exchange, gateway)
+    exchange.on_disconnect = call.hang_up
+    gateway.metrics.in_flight += 1
+    try:
+        await _answer(call, gateway)
+    except LlmError as error:
+        await _fail(call, error)
+    except Exception:  # the edge: a defect becomes a 500 with its trace in our log, never in the answer
+        log.exception("A call failed in the gateway (request %s)", call.request_id.decode("ascii"))
+        await _fail(call, LlmError("Internal error in the gateway."))
+    finally:
+        gateway.metrics.in_flight -= 1
+
+
+async def _answer(call: Call, gateway: Gateway) -> None:
+    catalogue = gateway.catalogue or await gateway.configured()
+    gateway.admit()
+    # authenticate: the key's rights and limits come with API keys
+    call.request = wire.decode(call.exchange.body)
+    # limits: requests and tokens per minute, per key
+    candidates = routing.choose(call.request, catalogue)  # strategies rank here
+    # reserve: the worst case of this call, from a lease
+    await _attempt(call, candidates, gateway)
+
+
+async def _attempt(call: Call, candidates: Sequence[Deployment], gateway: Gateway) -> None:
+    """Try candidates in order until one answers. Raises the last failure."""
+    failure: ProviderError | None = None
+    for deployment, route in _in_turn(candidates, gateway):  # the breaker skips here
+        if call.exchange.gone:
+            raise Cancelled("The client hung up.")
+        call.attempts += 1
+        call.deployment, call.route = deployment, route
+        try:
+            await _ask(call, gateway, deployment, route)
+        except ProviderError as error:
+            failure = error
+            if not error.retryable or call.attempts >= MAX_ATTEMPTS:
+                break
+        else:
+            return
+    assert failure is not None
+    raise failure
+
+
+def _in_turn(candidates: Sequence[Deployment], gateway: Gateway) -> Iterator[tuple[Deployment, Route]]:
+    for deployment in candidates:
+        for route in gateway.routes(deployment):
+            yield deployment, route
+
+
+async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Route) -> None:
+    """One attempt: encode, send, decode, settle, answer."""
+    request, exchange = call.request, call.exchange
+    assert request is not None
+    dialect = DIALECTS[deployment.provider.dialect]
+    body = dialect.encode(exchange.body, request, deployment)
+    streamed = bool(request.stream)
+    reply = call.reply = Reply(gateway.loop, streamed, gateway.upstream.bounds.reply_bytes)
+    reply.deadline = gateway.loop.time() + gateway.settings.request_timeout
+    asked = time.perf_counter_ns()
+    try:
+        await gateway.upstream.send(route.origin, _head(call, route, body), body, reply)
+        if not 200 <= reply.status < 300:
+            secret = route.key.secret if route.key is not None else None
+            refusal = await reply.read() if streamed else reply.body
+            raise dialect.decode_error(reply.status, refusal, deployment.provider.name, secret)
+    finally:
+        call.provider_ns += time.perf_counter_ns() - asked
+    if streamed:
+        await streams.relay(call, gateway, dialect)
+        return
+    answer, usage = dialect.decode(reply.body)
+    estimated_output = 0 if usage is not None else dialect.estimate_output(answer)
+    record = call.record("ok", 200, usage, estimated_output=estimated_output)
+    gateway.metrics.count_call(record)
+    await gateway.journal.append(record)
+    exchange.respond(200, call.headers(JSON[1], record.cost_nano), answer)
+
+
+def _head(call: Call, route: Route, body: bytes) -> bytes:
+    head = b"%b%d\r\n" % (route.head, len(body))
+    deployment = call.deployment
+    if deployment is not None and deployment.provider.provider_type == "sandbox":
+        fault = call.fields.get(b"x-sandbox-fault")
+        if fault is not None:
+            head += b"x-sandbox-fault: %b\r\n" % fault
+    return head + b"\r\n"
+
+
+async def _fail(call: Call, error: LlmError) -> None:
+    """Put a failed call on record, if it reached a provider, and tell the client."""
+    gateway = call.gateway
+    if call.exchange.ended:
+        return
+    gone = isinstance(error, Cancelled)
+    if call.attempts == 0:
+        gateway.metrics.count_refused(error.status)
+    else:
+        outcome: Outcome = "cancelled" if gone else "upstream_error"
+        nothing_sent = call.reply is None or not call.reply.sent
+        usage = Usage() if nothing_sent else None
+        record = call.record(outcome, CLIENT_GONE if gone else error.status, usage, error_code=error.wire_code)
+        gateway.metrics.count_call(record)
+        await gateway.journal.append(record)
+    if not gone and not call.exchange.started:
+        call.refuse(error)
+    elif not gone:
+        call.exchange.abort()

@@ -1,0 +1,121 @@
+"""The gateway's settings: read once from the environment, typed, refused with one clear line if odd. No file is read.
+
+`manage.py serve` hands these over; a container sets them itself. Nothing else in this package reads the environment,
+and the secret does not show in the repr.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+TRUE = frozenset({"1", "true", "yes", "on"})
+FALSE = frozenset({"0", "false", "no", "off", ""})
+LOG_LEVELS = {
+    "trace": "DEBUG",
+    "debug": "DEBUG",
+    "info": "INFO",
+    "warn": "WARNING",
+    "warning": "WARNING",
+    "error": "ERROR",
+}
+
+
+class SettingsError(ValueError):
+    """A setting cannot be right; the message names it."""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """One worker's settings, with their defaults."""
+
+    host: str = "127.0.0.1"
+    """GATEWAY_HOST"""
+    port: int = 3000
+    """OPENAI_PORT; 0 lets the system choose."""
+    shared_port: bool = False
+    """GATEWAY_SHARED_PORT: several worker processes listen on the one port."""
+    uplink_url: str = "ws://127.0.0.1:4000/uplink"
+    """UPLINK_URL"""
+    uplink_secret: str = ""
+    """UPLINK_SECRET"""
+    journal_dir: Path = Path("var/journal")
+    """JOURNAL_DIR; each worker owns the folder of its name in it."""
+    name: str = "gateway-0"
+    """GATEWAY_NAME: stable across restarts of one worker slot."""
+    request_timeout: float = 600.0
+    """REQUEST_TIMEOUT_SECONDS: a whole answer, or, streamed, each wait for the next event."""
+    pool_size: int = 100
+    """CONNECTION_POOL_SIZE: idle connections kept per provider."""
+    max_concurrent: int = 10_000
+    """MAX_CONCURRENT_REQUESTS of this worker; the next one gets 503."""
+    cors: bool = True
+    """CORS_ENABLED: web pages served from this machine may call the API from a browser."""
+    cors_origins: tuple[str, ...] = ()
+    """CORS_ORIGINS: other pages that may, separated by commas, or `*` for all. No API key is asked for yet, so a page
+    the user merely visits must not be able to spend money."""
+    log_level: str = "INFO"
+    """LOG_LEVEL, or RUST_LOG"""
+    drain_seconds: float = 30.0
+    """GATEWAY_DRAIN_SECONDS: how long SIGTERM waits for calls under way."""
+
+    def __repr__(self) -> str:
+        return f"Settings(name={self.name!r}, host={self.host!r}, port={self.port}, uplink_url={self.uplink_url!r})"
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Raises SettingsError naming the variable."""
+    default = Settings()
+    name = environment.get("GATEWAY_NAME") or default.name
+    if "/" in name or name.startswith("."):
+        raise SettingsError(f"GATEWAY_NAME={name!r} must be a plain name: it names a folder.")
+    url = environment.get("UPLINK_URL") or default.uplink_url
+    if not url.startswith(("ws://", "wss://")):
+        raise SettingsError(f"UPLINK_URL={url!r} must begin with ws:// or wss://.")
+    return Settings(
+        host=environment.get("GATEWAY_HOST") or default.host,
+        port=int(_number(environment, "OPENAI_PORT", default.port, 0, 65_535)),
+        shared_port=_switch(environment, "GATEWAY_SHARED_PORT", default.shared_port),
+        uplink_url=url,
+        uplink_secret=environment.get("UPLINK_SECRET", ""),
+        journal_dir=Path(environment.get("JOURNAL_DIR") or default.journal_dir),
+        name=name,
+        request_timeout=_number(environment, "REQUEST_TIMEOUT_SECONDS", default.request_timeout, 0.1, 86_400),
+        pool_size=int(_number(environment, "CONNECTION_POOL_SIZE", default.pool_size, 0, 100_000)),
+        max_concurrent=int(_number(environment, "MAX_CONCURRENT_REQUESTS", default.max_concurrent, 1, 1_000_000)),
+        cors=_switch(environment, "CORS_ENABLED", default.cors),
+        cors_origins=tuple(one.strip() for one in environment.get("CORS_ORIGINS", "").split(",") if one.strip()),
+        log_level=_log_level(environment),
+        drain_seconds=_number(environment, "GATEWAY_DRAIN_SECONDS", default.drain_seconds, 0, 3_600),
+    )
+
+
+def _number(environment: Mapping[str, str], name: str, default: float, least: float, most: float) -> float:
+    text = environment.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        number = float(text) if isinstance(default, float) else int(text)
+    except ValueError:
+        raise SettingsError(f"{name}={text!r} is not a number.") from None
+    if not least <= number <= most:
+        raise SettingsError(f"{name}={text} must lie between {least:g} and {most:g}.")
+    return number
+
+
+def _switch(environment: Mapping[str, str], name: str, default: bool) -> bool:
+    text = environment.get(name)
+    if text is None:
+        return default
+    if text.strip().lower() in TRUE:
+        return True
+    if text.strip().lower() in FALSE:
+        return False
+    raise SettingsError(f"{name}={text!r} must be true or false.")
+
+
+def _log_level(environment: Mapping[str, str]) -> str:
+    given = environment.get("LOG_LEVEL") or environment.get("RUST_LOG") or "info"
+    level = LOG_LEVELS.get(given.split(",")[0].strip().lower())
+    if level is None:
+        raise SettingsError(f"LOG_LEVEL={given!r} must be one of {', '.join(LOG_LEVELS)}.")
+    return level

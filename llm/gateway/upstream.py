@@ -1,0 +1,208 @@
+"""The calling side: pooled HTTP/1.1 connections to providers, hand-written over llhttp because the chat path needs it.
+
+`Upstream.call` sends one request and returns a `Reply`, complete or (for streams) at its head. Promised: TLS with
+verification; connect, answer and idle time-outs; at most `open_limit` connections to one origin and at most
+`wait_limit` calls waiting for one; a pooled connection that turns out stale is replaced once, and only if not one
+byte of an answer had come; new connections after `MAX_AGE_SECONDS`, so that a change in DNS is followed. Not here:
+retries of any other kind (pipeline.py), proxies, HTTP/2. One connection's life is `provider_connection.py`.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from urllib.parse import urlsplit
+
+import msgspec
+
+from llm.core.errors import ProviderBroken, ProviderUnreachable, Unavailable
+from llm.gateway.provider_connection import ProviderConnection, Reply, Stale
+
+MAX_AGE_SECONDS = 300.0
+IDLE_SECONDS = 30.0
+SWEEP_SECONDS = 0.25
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a connection leads."""
+
+    host: str
+    port: int
+    tls: bool
+
+    def __str__(self) -> str:
+        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """What the calling side may cost."""
+
+    idle_limit: int = 100
+    """Connections kept open without a call, per origin."""
+    open_limit: int = 4_000
+    """Connections to one origin; a call beyond them waits."""
+    wait_limit: int = 10_000
+    """Calls waiting for a connection; beyond it a call is refused with 503."""
+    connect_seconds: float = 5.0
+    reply_bytes: int = 64 * 1024 * 1024
+    """A larger whole answer is refused."""
+
+
+class Upstream:
+    """All pools of one worker process."""
+
+    def __init__(self, bounds: Bounds | None = None, tls: ssl.SSLContext | None = None) -> None:
+        self.bounds = bounds or Bounds()
+        self.loop = asyncio.get_running_loop()
+        self.busy: set[ProviderConnection] = set()
+        self._tls = tls
+        self._pools: dict[Origin, Pool] = {}
+        self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    async def call(self, origin: Origin, head: bytes, body: bytes, *, streamed: bool, seconds: float) -> Reply:
+        """Send one request. `seconds` bounds the wait for the whole answer, or, streamed, for its head.
+
+        Raises ProviderUnreachable, ProviderTimeout, ProviderBroken, Unavailable.
+        """
+        reply = Reply(self.loop, streamed, self.bounds.reply_bytes)
+        reply.deadline = self.loop.time() + seconds
+        return await self.send(origin, head, body, reply)
+
+    async def send(self, origin: Origin, head: bytes, body: bytes, reply: Reply) -> Reply:
+        """The same with a `Reply` of the caller's, who may `cancel` it meanwhile."""
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = Pool(self, origin)
+        connection = pool.take() or await pool.acquire(reply)
+        try:
+            await connection.ask(reply, head, body)
+        except Stale:
+            connection = await pool.connect()
+            reply.renew()
+            try:
+                await connection.ask(reply, head, body)
+            except Stale:
+                raise ProviderBroken(f"{origin} closed the connection without an answer.") from None
+        return reply
+
+    def tls(self) -> ssl.SSLContext:
+        """One context for all: certificates are read once, and only when needed."""
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
+
+    def close(self) -> None:
+        """Drop every connection."""
+        self._sweeper.cancel()
+        for pool in self._pools.values():
+            pool.close()
+        for connection in list(self.busy):
+            connection.drop()
+
+    def _sweep(self) -> None:
+        now = self.loop.time()
+        for connection in [one for one in self.busy if one.reply is not None and one.reply.deadline <= now]:
+            connection.time_out()
+        for pool in self._pools.values():
+            pool.sweep(now)
+        self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+
+
+class Pool:
+    """Connections to one origin. The most recently used is taken first, so that spare ones grow old and close."""
+
+    def __init__(self, upstream: Upstream, origin: Origin) -> None:
+        self.upstream = upstream
+        self.origin = origin
+        self.idle: list[ProviderConnection] = []
+        self.opened = 0
+        self.connecting = 0
+        self.waiting: deque[asyncio.Future[ProviderConnection | None]] = deque()
+
+    def take(self) -> ProviderConnection | None:
+        """An idle connection, if there is one: the usual case, without a turn of the event loop."""
+        return self.idle.pop() if self.idle else None
+
+    async def acquire(self, reply: Reply) -> ProviderConnection:
+        """A new connection, or one that comes free. Raises Unavailable, ProviderUnreachable, ProviderTimeout."""
+        if self.opened + self.connecting < self.upstream.bounds.open_limit:
+            return await self.connect()
+        if len(self.waiting) >= self.upstream.bounds.wait_limit:
+            raise Unavailable(f"Too many calls wait for a connection to {self.origin}.", 1, "overloaded")
+        turn: asyncio.Future[ProviderConnection | None] = self.upstream.loop.create_future()
+        self.waiting.append(turn)
+        try:
+            connection = await asyncio.wait_for(turn, reply.deadline - self.upstream.loop.time())
+        except TimeoutError:
+            raise Unavailable(f"No connection to {self.origin} came free in time.", 1, "overloaded") from None
+        return connection or await self.connect()
+
+    async def connect(self) -> ProviderConnection:
+        """Open a connection. Raises ProviderUnreachable."""
+        self.connecting += 1
+        tls = self.upstream.tls() if self.origin.tls else None
+        try:
+            _, connection = await asyncio.wait_for(
+                self.upstream.loop.create_connection(
+                    lambda: ProviderConnection(self),
+                    self.origin.host,
+                    self.origin.port,
+                    ssl=tls,
+                    server_hostname=self.origin.host if tls else None,
+                ),
+                self.upstream.bounds.connect_seconds,
+            )
+        except (OSError, TimeoutError, ValueError) as error:
+            self._let_another_connect()
+            reason = str(error) or "it took too long"
+            raise ProviderUnreachable(f"No connection to {self.origin}: {reason}.") from None
+        finally:
+            self.connecting -= 1
+        return connection
+
+    def give_back(self, connection: ProviderConnection) -> None:
+        """A connection has finished its call and can serve another."""
+        while self.waiting:
+            turn = self.waiting.popleft()
+            if not turn.done():
+                turn.set_result(connection)
+                return
+        now = self.upstream.loop.time()
+        if len(self.idle) >= self.upstream.bounds.idle_limit or now - connection.born > MAX_AGE_SECONDS:
+            connection.drop()
+        else:
+            connection.idle_since = now
+            self.idle.append(connection)
+
+    def lost(self, connection: ProviderConnection) -> None:
+        """A connection is no more."""
+        self.opened -= 1
+        if connection in self.idle:
+            self.idle.remove(connection)
+        self._let_another_connect()
+
+    def sweep(self, now: float) -> None:
+        for connection in [one for one in self.idle if now - one.idle_since > IDLE_SECONDS]:
+            self.idle.remove(connection)
+            connection.drop()
+
+    def close(self) -> None:
+        for connection in self.idle:
+            connection.drop()
+        self.idle.clear()
+
+    def _let_another_connect(self) -> None:
+        while self.waiting:
+            turn = self.waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+
+def read_url(url: str) -> tuple[Origin, str]:
+    """`https://host[:port]/path?query` as an origin and a request target. Raises ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{url!r} is not an http or https URL.")
+    tls = parts.scheme == "https"
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Origin(parts.hostname, parts.port or (443 if tls else 80), tls), target

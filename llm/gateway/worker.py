@@ -1,0 +1,84 @@
+"""One gateway worker put together: journal, configuration, uplink, endpoint, server; started, and drained on SIGTERM.
+
+Order of ending: take no new connection, let calls under way finish, give the uplink a moment to hand over the last
+records, close the journal. Whatever was not handed over is in the journal and goes up after the next start.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+
+from llm.gateway.endpoint import Endpoint
+from llm.gateway.gateway import Gateway
+from llm.gateway.journal import Journal
+from llm.gateway.server import HttpServer
+from llm.gateway.settings import Settings
+from llm.gateway.uplink import Uplink
+
+log = logging.getLogger(__name__)
+
+HAND_OVER_SECONDS = 1.0
+
+
+class Worker:
+    """Use: `await worker.start()`, then `await worker.stop()`."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises JournalLocked, OSError."""
+        self.settings = settings
+        self.journal = Journal(settings.journal_dir / settings.name)
+        self.gateway = Gateway(settings, self.journal)
+        self.endpoint = Endpoint(self.gateway)
+        self.server = HttpServer(self.endpoint)
+        self.uplink = Uplink(
+            settings.uplink_url,
+            settings.uplink_secret,
+            settings.name,
+            self.journal,
+            self.gateway.configure,
+            self.gateway.observation,
+        )
+        self.gateway.connections = lambda: len(self.server.connections)
+        self.gateway.uplink_connected = lambda: self.uplink.connected
+        self._uplink_task: asyncio.Task[None] | None = None
+
+    async def start(self) -> int:
+        """Listen; returns the port. Raises OSError when it is taken."""
+        port = await self.server.listen(self.settings.host, self.settings.port, shared=self.settings.shared_port)
+        self._uplink_task = asyncio.create_task(self.uplink.run())
+        return port
+
+    async def stop(self) -> None:
+        """Drain and end."""
+        if not await self.server.drain(self.settings.drain_seconds):
+            log.warning("Calls were still under way after %g seconds and have been cut.", self.settings.drain_seconds)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.endpoint.finish(), HAND_OVER_SECONDS)
+        if self.uplink.connected:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.uplink.handed_over(), HAND_OVER_SECONDS)
+        if self._uplink_task is not None:
+            self._uplink_task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._uplink_task
+        self.gateway.upstream.close()
+        await self.journal.close()
+
+
+async def serve(settings: Settings) -> None:
+    """Run a worker until SIGTERM or SIGINT. Says on standard output when it listens."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    worker = Worker(settings)
+    try:
+        port = await worker.start()
+    except OSError:
+        await worker.journal.close()
+        raise
+    print(f"The gateway listens on http://{settings.host}:{port}/v1", flush=True)  # noqa: T201 - who started us waits for it
+    await stop.wait()
+    log.info("Draining.")
+    await worker.stop()
