@@ -6,16 +6,19 @@ its lease: nothing it reports is accepted. Clocks of several machines should agr
 Next: `services/effects.py` for how an effect ends, `schema/live.py` for who listens to the log.
 """
 
+import atexit
 import logging
+import queue
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import celery
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import Error, connection, transaction
 from django.db.models import F, Q, QuerySet
 
 from workflows.core.effects import EffectRun, TokenView
@@ -28,6 +31,9 @@ SWEEP_BATCH = 500
 PATIENCE = 4
 """A pending effect is told again after this many leases."""
 
+QUEUE_LENGTH = 10_000
+"""Messages of this process that wait for the broker."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -39,7 +45,13 @@ def dispatch_on_commit(effects: Sequence[OutboxEffect]) -> None:
     """Tell a worker of each effect once the transaction has committed."""
     if effects:
         told = [(str(effect.pk), effect.available_at) for effect in effects]
-        transaction.on_commit(partial(_dispatch, told), robust=True)
+        transaction.on_commit(partial(_hand_to_courier, told), robust=True)
+
+
+def flush(seconds: float) -> bool:
+    """Wait until every message of this process was sent or given up; False if that took longer."""
+    with _messages.all_tasks_done:
+        return _messages.all_tasks_done.wait_for(lambda: not _messages.unfinished_tasks, seconds)
 
 
 def claim(effect_id: str, now: datetime) -> EffectRun | None:
@@ -146,20 +158,45 @@ def _skip_locked(rows: QuerySet[OutboxEffect]) -> QuerySet[OutboxEffect]:
     return rows.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
 
 
-def _dispatch(told: list[tuple[str, datetime]]) -> None:
-    for index, (effect_id, available_at) in enumerate(told):
-        countdown = max(0.0, (available_at - datetime.now(UTC)).total_seconds())
+def _hand_to_courier(told: list[tuple[str, datetime]]) -> None:
+    """The thread that commits never waits for a broker. A full queue drops: the sweep finds what was not told."""
+    for message in told:
         try:
+            _messages.put_nowait(message)
+        except queue.Full:
+            logger.warning("%s messages wait for the broker; the sweep will tell of the rest", QUEUE_LENGTH)
+            break
+    global _courier
+    with _starting:
+        if _courier is None or not _courier.is_alive():
+            _courier = threading.Thread(target=_carry, name="outbox-courier", daemon=True)
+            _courier.start()
+
+
+def _carry() -> None:
+    while True:
+        effect_id, available_at = _messages.get()
+        try:
+            countdown = max(0.0, (available_at - datetime.now(UTC)).total_seconds())
             celery.current_app.send_task(
                 TASK, args=[effect_id], countdown=countdown or None, retry=False, ignore_result=True
             )
-        except Exception:
-            untold = [effect_id for effect_id, _ in told[index:]]
-            logger.warning(
-                "No broker took the message for %s effects; the sweep will send it", len(untold), exc_info=True
-            )
+        except Exception:  # brokers fail in the ways of their client libraries; the sweep sends again
+            untold = [effect_id, *_drain()]
+            logger.warning("No broker took the messages of %s effects; the sweep will", len(untold), exc_info=True)
             _mark_untold(untold)
-            return
+        finally:
+            _messages.task_done()
+
+
+def _drain() -> list[str]:
+    """Everything that waits behind a message that failed: it would fail too, each after a time-out of its own."""
+    drained: list[str] = []
+    with suppress(queue.Empty):
+        while True:
+            drained.append(_messages.get_nowait()[0])
+            _messages.task_done()
+    return drained
 
 
 def _mark_untold(effect_ids: list[str]) -> None:
@@ -167,13 +204,17 @@ def _mark_untold(effect_ids: list[str]) -> None:
     long_ago = datetime.fromtimestamp(0, UTC)
     try:
         OutboxEffect.objects.filter(pk__in=effect_ids).update(dispatched_at=long_ago)
-    except DatabaseError:
+    except Error:
         logger.warning("%s effects wait for a sweep after %s leases", len(effect_ids), PATIENCE, exc_info=True)
+    finally:
+        connection.close()
 
 
+_messages: "queue.Queue[tuple[str, datetime]]" = queue.Queue(QUEUE_LENGTH)
+_courier: threading.Thread | None = None
+_starting = threading.Lock()
 _listeners: set[Callable[[], None]] = set()
 _grown = threading.Event()
-_herald_start = threading.Lock()
 _herald: threading.Thread | None = None
 
 
@@ -188,7 +229,7 @@ def _announce() -> None:
 def _start_herald() -> None:
     """One thread of this process tells the others through the channel layer; many growths become one message."""
     global _herald
-    with _herald_start:
+    with _starting:
         if _herald is None or not _herald.is_alive():
             _herald = threading.Thread(target=_tell_other_processes, name="workflow-log-herald", daemon=True)
             _herald.start()
@@ -211,3 +252,6 @@ def _tell_other_processes() -> None:
                 await asyncio.sleep(1)
 
     asyncio.run(tell())
+
+
+atexit.register(flush, 2.0)

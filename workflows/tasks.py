@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from celery import shared_task
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.utils import timezone
 
 from workflows import actions, outbox, services
@@ -75,7 +75,7 @@ def _beat(run: EffectRun, pause: float, ended: threading.Event) -> None:
                         "Effect %s: attempt %s lost its lease; its result will not count", run.id, run.attempt
                     )
                     return
-            except DatabaseError:
+            except Error:
                 logger.warning("Effect %s: the lease was not renewed; trying again", run.id, exc_info=True)
                 connection.close()
     finally:

@@ -1,6 +1,6 @@
 """A small cast: one workflow with every kind of step, and threads with connections of their own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
@@ -9,7 +9,7 @@ import celery
 import pytest
 from django.db import connection
 
-from workflows import actions, services
+from workflows import actions, outbox, services
 from workflows.models import Workflow
 
 REVIEW: dict[str, Any] = {
@@ -35,9 +35,11 @@ REVIEW: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def quiet_broker(settings: Any) -> None:
+def quiet_broker() -> Iterator[None]:
     """Messages go to a queue in this process, which no worker reads: tests run tasks themselves."""
     celery.current_app.conf.broker_url = "memory://"
+    yield
+    assert outbox.flush(20)
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ def claim(effect: OutboxEffect, later: float = 0) -> EffectRun | None:
 
 def messages() -> list[str]:
     """The ids of the effects workers were told of, taken from the queue."""
+    assert outbox.flush(20)
     told: list[str] = []
     with celery.current_app.connection_for_read() as connection:
         queue = connection.SimpleQueue("celery")
@@ -48,6 +49,12 @@ def messages() -> list[str]:
             message.ack()
         queue.close()
     return told
+
+
+def dead_broker() -> celery.Celery:
+    app = celery.Celery(broker="amqp://127.0.0.1:1//", set_as_current=False)
+    app.conf.broker_transport_options = {"connect_retries_timeout": 1.2}
+    return app
 
 
 def test_a_token_that_arrives_asks_for_an_effect_and_the_worker_is_told(reviewed: Token) -> None:
@@ -314,8 +321,11 @@ def test_a_broker_that_is_down_stops_no_firing_and_the_next_sweep_tells(
     services.attach_action("draft", "check", "r")
     messages()
     with monkeypatch.context() as down:
-        down.setattr(celery, "current_app", celery.Celery(broker="amqp://127.0.0.1:1//", set_as_current=False))
+        down.setattr(celery, "current_app", dead_broker())
+        began = time.monotonic()
         services.create_token("papers")
+        assert time.monotonic() - began < 1, "a firing does not wait for the broker"
+        assert outbox.flush(20)
     assert only_effect().dispatched_at.year == 1970
     assert tasks.sweep() == 1
     assert messages() == [str(only_effect().pk)]
