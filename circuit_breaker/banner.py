@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from circuit_breaker import __version__, processes, settings
-from circuit_breaker.setup import SetupReport
+from circuit_breaker.setup import SetupReport, source_of
 
 STORAGES = {
     "memory": "memory: thrown away at the next start (STORAGE_BACKEND=sqlite or postgres keeps it)",
@@ -83,6 +83,6 @@ def _providers(report: SetupReport) -> list[tuple[str, str]]:
     if report.sandbox:
         texts = list(NOTHING_FOUND)
     else:
-        texts = [f"{provider.name} ({provider.source})" for provider in report.providers]
+        texts = [f"{provider.name} ({source_of(provider, settings.env.from_file)})" for provider in report.providers]
         texts.append(f"{report.models} models")
     return [("Providers" if not number else "", text) for number, text in enumerate(texts)]

@@ -17,6 +17,7 @@ from kombu.utils.encoding import bytes_to_str, str_to_bytes
 from kombu.utils.json import dumps, loads
 
 MAX_WAITING = 1_000
+DRAIN_SECONDS = 0.2
 
 
 class Channel(filesystem.Channel):
@@ -48,3 +49,7 @@ class Channel(filesystem.Channel):
 
 class Transport(filesystem.Transport):
     Channel = Channel
+
+    def drain_events(self, connection: Any, timeout: float | None = None, **kwargs: Any) -> Any:
+        """As kombu's, but back sooner when there is nothing: the worker looks for a signal to end only in between."""
+        return super().drain_events(connection, timeout=min(timeout or DRAIN_SECONDS, DRAIN_SECONDS), **kwargs)

@@ -262,6 +262,8 @@ LOGGING = {
         "daphne": {"level": "WARNING" if LOG_LEVEL == "info" else _django_level},
         "celery": {"level": "WARNING" if LOG_LEVEL == "info" else _django_level},
         "kombu": {"level": "WARNING" if LOG_LEVEL == "info" else _django_level},
+        "httpx": {"level": "WARNING"},
+        "llm.services.ollama": {"level": "WARNING"},
         "psycopg.pool": {"level": "ERROR"},  # a failed request says why by itself; the pool would repeat it for minutes
         "kombu.connection": {"level": "ERROR"},  # "no hostname": folders have none
         "asyncio": {"level": "WARNING" if LOG_LEVEL in ("info", "debug", "trace") else _django_level},

@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import msgspec
@@ -19,8 +19,10 @@ APPS = ("billing", "llm", "workflows", "agents")
 
 class ProviderFound(msgspec.Struct, frozen=True):
     name: str
-    source: str
-    """Where its key or address came from, for people: `OPENAI_API_KEY in .env`, `the admin`, `answers on …`."""
+    variables: tuple[str, ...]
+    """The environment variables that are set for it."""
+    address: str
+    """Its base URL if it needs no key, else empty."""
 
 
 class SetupReport(msgspec.Struct, frozen=True):
@@ -74,7 +76,6 @@ def seed() -> SetupReport:
 
 def look_around() -> SetupReport:
     """Which providers could be called now, and since when we know them."""
-    from circuit_breaker import settings
     from llm.core.providers import SANDBOX, provider_row
     from llm.snapshots import build_snapshot
 
@@ -84,16 +85,17 @@ def look_around() -> SetupReport:
         if provider.name == SANDBOX:
             continue
         row = provider_row(provider.name)
-        names = _environment_names(row.prefixes if row else ())
-        if names:
-            source = ", ".join(f"{name} in .env" if name in settings.env.from_file else name for name in names)
-        elif provider.auth == "none":
-            source = f"answers at {provider.base_url}"
-        else:
-            source = "set in the admin or over GraphQL"
-        found.append(ProviderFound(provider.name, source))
+        address = provider.base_url if provider.auth == "none" else ""
+        found.append(ProviderFound(provider.name, _environment_names(row.prefixes if row else ()), address))
     real = sum(1 for model in snapshot.models if model.provider != SANDBOX)
     return SetupReport(tuple(found), real)
+
+
+def source_of(provider: ProviderFound, from_file: Collection[str]) -> str:
+    """Where its key or address came from, for people. `from_file` are the variables that came from the .env file."""
+    if provider.variables:
+        return ", ".join(f"{name} in .env" if name in from_file else name for name in provider.variables)
+    return f"answers at {provider.address}" if provider.address else "set in the admin or over GraphQL"
 
 
 def template_path(folder: Path, root: Path) -> Path:
@@ -144,8 +146,8 @@ def _keep_template(path: Path) -> None:
     unfinished.rename(path)
 
 
-def _environment_names(prefixes: Iterable[str]) -> list[str]:
+def _environment_names(prefixes: Iterable[str]) -> tuple[str, ...]:
     """The variables that are set for a provider."""
     suffixes = ("API_KEY", "API_KEYS", "BASE_URL")
     names = (f"{prefix}_{suffix}" for prefix in prefixes for suffix in suffixes)
-    return [name for name in names if os.environ.get(name, "").strip()]
+    return tuple(name for name in names if os.environ.get(name, "").strip())

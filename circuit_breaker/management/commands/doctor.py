@@ -150,4 +150,6 @@ def _providers() -> str:
         return "known after the first `serve`: the database has no tables yet"
     if report.sandbox:
         return "none usable, so the built-in sandbox stands in: set OPENAI_API_KEY or another key"
-    return ", ".join(f"{provider.name} ({provider.source})" for provider in report.providers)
+    return ", ".join(
+        f"{provider.name} ({setup.source_of(provider, settings.env.from_file)})" for provider in report.providers
+    )

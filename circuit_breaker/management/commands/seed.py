@@ -9,7 +9,7 @@ import msgspec
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error
 
-from circuit_breaker import setup
+from circuit_breaker import settings, setup
 
 
 class Command(BaseCommand):
@@ -38,7 +38,7 @@ class Command(BaseCommand):
             sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
             return
         for provider in report.providers:
-            print(f"{provider.name}: {provider.source}")
+            print(f"{provider.name}: {setup.source_of(provider, settings.env.from_file)}")
         print(f"{report.models} models of {len(report.providers)} usable providers.")
         if report.sandbox:
             print("No provider is usable: `serve` lets the built-in sandbox stand in for them.")
@@ -46,7 +46,6 @@ class Command(BaseCommand):
 
 def database_trouble(error: Exception) -> str:
     """One line that says which database did what, without its password."""
-    from django.conf import settings
     from django.db import connection
 
     if settings.STORAGE_BACKEND != "postgres":
