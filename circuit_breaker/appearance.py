@@ -1,23 +1,48 @@
 """How the admin looks: its title, and the sidebar grouped as a reader of the product thinks.
 
-Plain data for django-unfold, kept out of `settings.py` because nothing here changes behaviour. A page appears in the
-sidebar only if its model is registered in the admin, which a test checks.
+Plain data for django-unfold, kept out of `settings.py` because nothing here changes behaviour. Every model of the admin
+is in exactly one group, which a test checks.
 """
 
 from django.utils.functional import lazy
 
+GROUPS = {
+    "Gateway": [
+        ("Providers", "hub", "llm_provider"),
+        ("Models and prices", "neurology", "llm_model"),
+        ("Gateways", "router", "llm_gatewaystate"),
+    ],
+    "Money": [
+        ("Calls", "receipt_long", "billing_call"),
+        ("Usage by day", "monitoring", "billing_dailyusage"),
+    ],
+    "Workflows": [
+        ("Workflows", "account_tree", "workflows_workflow"),
+        ("Cases", "cases", "workflows_case"),
+        ("Tokens", "token", "workflows_token"),
+        ("Firings", "bolt", "workflows_firing"),
+        ("Effects", "outbox", "workflows_outboxeffect"),
+        ("Actions of places", "touch_app", "workflows_placeaction"),
+    ],
+    "Agents": [
+        ("Agents", "smart_toy", "agents_agent"),
+        ("Places with agents", "pin_drop", "agents_placeagentconfig"),
+        ("Executions", "play_circle", "agents_agentexecution"),
+    ],
+    "Accounts": [
+        ("Users", "person", "auth_user"),
+        ("Groups", "group", "auth_group"),
+    ],
+}
 
-def _page(title: str, icon: str, model: str) -> dict[str, object]:
-    return {"title": title, "icon": icon, "link": _link(f"admin:{model}_changelist")}
 
-
-def _link(name: str) -> object:
+def _link(page: str) -> object:
     """The page's address, found when it is shown: settings are read before there are any URLs."""
 
     def found() -> str:
         from django.urls import reverse  # slow to load, and `serve` never shows the admin
 
-        return reverse(name)
+        return reverse(f"admin:{page}_changelist")
 
     return lazy(found, str)()
 
@@ -27,5 +52,16 @@ UNFOLD = {
     "SITE_HEADER": "Circuit Breaker",
     "SITE_SYMBOL": "electric_bolt",
     "SHOW_HISTORY": True,
-    "SIDEBAR": {"show_search": True, "show_all_applications": True, "navigation": []},
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": False,
+        "navigation": [
+            {
+                "title": group,
+                "separator": True,
+                "items": [{"title": title, "icon": icon, "link": _link(page)} for title, icon, page in pages],
+            }
+            for group, pages in GROUPS.items()
+        ],
+    },
 }

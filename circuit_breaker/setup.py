@@ -59,7 +59,7 @@ def check_database() -> None:
     parameters = connection.get_connection_params()
     parameters.pop("pool", None)
     with connection.wrap_database_errors:
-        connection.Database.connect(**parameters).close()
+        connection.Database.connect(**parameters).close()  # type: ignore[attr-defined]
 
 
 def seed() -> SetupReport:
