@@ -15,15 +15,16 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 def origin_allowed(origin: str | None, host: str) -> bool:
     """Whether a page of `origin` may use the server that the request's `Host` header calls `host`.
 
-    Allowed: no origin (not a browser), the same origin, one of CSRF_TRUSTED_ORIGINS, and, with CORS_ENABLED, any page
-    served from this machine to a server addressed as this machine (a front end under development).
+    Allowed: no origin (not a browser), the same origin, one of CORS_ORIGINS or CSRF_TRUSTED_ORIGINS, and, with
+    CORS_ENABLED, any page served from this machine to a server addressed as this machine (a front end in development).
     """
     if origin is None:
         return True
     parts = urlsplit(origin)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return False  # `null`, a file, an extension
-    if parts.netloc.lower() == host.lower() or origin in settings.CSRF_TRUSTED_ORIGINS:
+    named = {*settings.CORS_ORIGINS, *settings.CSRF_TRUSTED_ORIGINS}
+    if parts.netloc.lower() == host.lower() or origin in named or "*" in named:
         return True
     here = urlsplit(f"//{host}").hostname
     return bool(settings.CORS_ENABLED and parts.hostname in LOOPBACK and here in LOOPBACK)

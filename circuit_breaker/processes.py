@@ -88,6 +88,7 @@ def _gateway_settings(name: str) -> dict[str, str]:
         "CONNECTION_POOL_SIZE": str(settings.CONNECTION_POOL_SIZE),
         "MAX_CONCURRENT_REQUESTS": str(settings.MAX_CONCURRENT_REQUESTS),
         "CORS_ENABLED": "true" if settings.CORS_ENABLED else "false",
+        "CORS_ORIGINS": ",".join(settings.CORS_ORIGINS),
         "LOG_LEVEL": settings.LOG_LEVEL,
     }
 

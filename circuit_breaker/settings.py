@@ -140,6 +140,7 @@ REQUEST_TIMEOUT_SECONDS = env.seconds("REQUEST_TIMEOUT_SECONDS", 120.0, 0.1, 86_
 CONNECTION_POOL_SIZE = env.integer("CONNECTION_POOL_SIZE", 100, 1, 100_000)
 MAX_CONCURRENT_REQUESTS = env.integer("MAX_CONCURRENT_REQUESTS", 10_000, 1, 1_000_000)
 CORS_ENABLED = env.boolean("CORS_ENABLED", True)
+CORS_ORIGINS = env.listed("CORS_ORIGINS")
 
 # --- applications ----------------------------------------------------------------------------------------------------
 # `daphne` itself is not among them: its app only replaces `runserver`, and would load Twisted into every command.

@@ -209,8 +209,10 @@ def test_without_cors_only_the_same_origin_may(client: Client, settings: Any) ->
     assert post(client, {"query": "{ hello }"}, origin="http://localhost").status_code == 200
 
 
-def test_a_trusted_origin_may(client: Client, settings: Any) -> None:
-    settings.CSRF_TRUSTED_ORIGINS = ["https://app.example"]
+@pytest.mark.parametrize("setting", ["CORS_ORIGINS", "CSRF_TRUSTED_ORIGINS"])
+def test_a_named_origin_may(client: Client, settings: Any, setting: str) -> None:
+    setattr(settings, setting, ["https://app.example"])
+    assert post(client, {"query": "{ hello }"}, origin="https://app.example.evil").status_code == 403
     assert post(client, {"query": "{ hello }"}, origin="https://app.example").status_code == 200
 
 
