@@ -11,6 +11,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import connection, transaction
 
+from tests.services import listens, need
 from workflows import selectors, services
 from workflows.core.errors import BadInput, SubscriberTooSlow, TokenNotFound, WorkflowNotFound
 from workflows.models import Firing, Token, Workflow
@@ -245,3 +246,27 @@ def test_settled_releases_only_what_nothing_can_come_before() -> None:
     assert [each.position for each in settled.release([entry(10)], horizon=21)] == []
     settled.put_fence(30)
     assert [each.position for each in settled.release([entry(10), entry(12)], horizon=31)] == [10]
+
+
+async def test_another_process_is_heard_through_redis_long_before_the_next_poll(
+    papers: Workflow, settings: Any
+) -> None:
+    need(listens("127.0.0.1", 6379), "no Redis at 127.0.0.1:6379")
+    settings.LIVE_POLL_SECONDS = 60
+    settings.REDIS_URL = "redis://127.0.0.1:6379/9"
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [settings.REDIS_URL]},
+        }
+    }
+    token = await in_thread(services.create_token, "papers")
+    events = await live.follow_token(str(token.pk), None)
+    tail.current_tail()._deaf()  # from here on this process's own hints are not heard, only those that came by Redis
+    await asyncio.sleep(0.3)
+    for number in range(5):
+        await in_thread(services.fire, str(token.pk), "touch", {"n": number})
+        (event,) = await take(events, 1, seconds=5)
+        assert event.data == {"n": number}
+    await events.aclose()
+    await asyncio.sleep(0.1)
