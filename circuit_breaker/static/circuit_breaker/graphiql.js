@@ -114,4 +114,5 @@ function App() {
   });
 }
 
-ReactDOM.createRoot(document.getElementById("graphiql")).render(React.createElement(App));
+// The package brings React 17, which has no createRoot.
+ReactDOM.render(React.createElement(App), document.getElementById("graphiql"));
