@@ -1,0 +1,144 @@
+"""A control plane of our own that speaks `llm/core/uplink.py` on a real socket, without Django or a database.
+
+Keeps what it was told (`records` by id, `numbers` in order of arrival, `hellos`, `observations`), pushes the snapshot
+it is given, and can hold acknowledgements back. As a program it serves the benchmarks: `python -m
+tests.gateway.control --port N --upstream URL` counts records and prints them on SIGTERM.
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+import time
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.typing import Subprotocol
+
+from billing.core.pricing import Price
+from billing.core.usage import CallRecord
+from llm.core.snapshot import Model, Provider, ProviderKey, Snapshot
+from llm.core.uplink import SUBPROTOCOL, Hello, Observation, SnapshotPush, Up, UsageAck, UsageBatch
+
+SECRET = "uplink-secret-for-tests"
+PROVIDER_KEY = "sk-upstream-secret"
+PRICE = Price(input=30_000_000_000, output=60_000_000_000)
+
+_up = msgspec.json.Decoder(Up)
+_encoder = msgspec.json.Encoder()
+
+
+def snapshot(upstream: str, version: int = 1, **model: object) -> Snapshot:
+    """One provider `acme` with one key and one model `gpt-4`; `model` overrides the model's fields."""
+    fields: dict[str, object] = {"id": "gpt-4", "provider": "acme", "upstream": "gpt-4", "price": PRICE, **model}
+    provider = Provider("acme", "custom", "openai", upstream, keys=(ProviderKey("7", PROVIDER_KEY),))
+    return Snapshot(version, time.time_ns(), (provider,), (Model(**fields),))  # type: ignore[arg-type]
+
+
+class Control:
+    """Use as an async context manager. `push` sends a snapshot to whoever is and will be connected."""
+
+    def __init__(self, first: Snapshot | None = None, port: int = 0, *, count_only: bool = False) -> None:
+        self.port = port
+        self.snapshot = first
+        self.records: dict[str, CallRecord] = {}
+        self.numbers: list[int] = []
+        self.hellos: list[Hello] = []
+        self.observations: list[Observation] = []
+        self.booked = 0
+        self.cost_nano = 0
+        self.acknowledging = True
+        self._count_only = count_only
+        self._sockets: set[ServerConnection] = set()
+        self._server: Server | None = None
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/uplink"
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        self._server = await serve(
+            self._session, "127.0.0.1", self.port, subprotocols=[Subprotocol(SUBPROTOCOL)], compression=None
+        )
+        self.port = next(iter(self._server.sockets)).getsockname()[1]
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+            self._server = None
+
+    async def push(self, new: Snapshot) -> None:
+        self.snapshot = new
+        for socket in self._sockets:
+            await socket.send(_encoder.encode(SnapshotPush(new)), text=True)
+
+    async def wait_for_records(self, count: int, seconds: float = 5.0) -> list[CallRecord]:
+        """The records, by number, once there are `count`; AssertionError with what came otherwise."""
+        deadline = time.monotonic() + seconds
+        while len(self.records) < count and time.monotonic() < deadline:
+            await asyncio.sleep(0.005)
+        found = sorted(self.records.values(), key=lambda record: record.number)
+        assert len(found) >= count, f"{len(found)} of {count} records: {found}"
+        return found
+
+    async def _session(self, socket: ServerConnection) -> None:
+        assert socket.request is not None
+        if socket.request.headers["Authorization"] != f"Bearer {SECRET}":
+            await socket.close(4001, "wrong secret")
+            return
+        self._sockets.add(socket)
+        try:
+            async for frame in socket:
+                await self._take(socket, _up.decode(frame))
+        finally:
+            self._sockets.discard(socket)
+
+    async def _take(self, socket: ServerConnection, message: Up) -> None:
+        if isinstance(message, Hello):
+            self.hellos.append(message)
+            if self.snapshot is not None:
+                await socket.send(_encoder.encode(SnapshotPush(self.snapshot)), text=True)
+        elif isinstance(message, UsageBatch):
+            self._book(message)
+            if self.acknowledging:
+                await socket.send(_encoder.encode(UsageAck(message.records[-1].number)), text=True)
+        elif not self._count_only:
+            self.observations.append(message)
+
+    def _book(self, batch: UsageBatch) -> None:
+        self.booked += len(batch.records)
+        if self._count_only:
+            self.cost_nano += sum(record.cost_nano for record in batch.records)
+            return
+        for record in batch.records:
+            self.numbers.append(record.number)
+            self.records.setdefault(record.id, record)
+
+
+async def _run(port: int, upstream: str) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with Control(snapshot(upstream), port, count_only=True) as control:
+        print("ready", flush=True)
+        await stop.wait()
+        print(json.dumps({"booked": control.booked, "cost_nano": control.cost_nano}), flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--upstream", required=True)
+    given = parser.parse_args()
+    asyncio.run(_run(given.port, given.upstream))
