@@ -144,12 +144,16 @@ class _Serving:
         await self._supervisor.start(processes.control(sandbox_url))
         report = await self._set_up(sandbox_url, template)
         self._supervisor.release("control")
-        if report.sandbox and not settings.SANDBOX_URL:
+        own_sandbox = report.sandbox and not settings.SANDBOX_URL
+        if own_sandbox:
             await self._supervisor.start(processes.sandbox(port))
         for gateway in processes.gateways():
             await self._supervisor.start(gateway)
         await self._supervisor.start(processes.worker(sandbox_url))
-        await self._wait_until_ready()
+        awaited = [("the gateway", processes.gateway_address() + "/ready")]
+        if own_sandbox:
+            awaited.append(("the sandbox", sandbox_url.removesuffix("/v1") + "/health"))
+        await self._wait_until_ready(awaited)
         self._supervisor.settled()
         self._console.say(banner(report, time.monotonic() - self._started))
 
@@ -192,13 +196,14 @@ class _Serving:
             self._console.say(f"set-up    | {line}")
         return msgspec.json.decode(output, type=setup.SetupReport)
 
-    async def _wait_until_ready(self) -> None:
-        """Until the gateway's /ready is 200, which takes control, uplink and configuration."""
+    async def _wait_until_ready(self, awaited: list[tuple[str, str]]) -> None:
+        """Until each (name, URL) answers 200. A gateway's /ready takes control, uplink and configuration."""
         deadline = time.monotonic() + READY_SECONDS
-        while not await _answers(processes.gateway_address() + "/ready"):
-            if time.monotonic() > deadline:
-                raise CannotServe(f"the gateway was not ready within {READY_SECONDS:.0f} s; its lines above say why.")
-            await asyncio.sleep(0.01)
+        for name, url in awaited:
+            while not await _answers(url):
+                if time.monotonic() > deadline:
+                    raise CannotServe(f"{name} was not ready within {READY_SECONDS:.0f} s; its lines above say why.")
+                await asyncio.sleep(0.01)
 
 
 async def _answers(url: str) -> bool:
