@@ -24,6 +24,9 @@ from zope.interface import implementer
 
 MAX_BODY = 2 * 1024 * 1024
 MAX_MESSAGE = 2 * 1024 * 1024
+"""One message from a client."""
+MAX_SENT = 64 * 1024 * 1024
+"""One message to a client; a larger one ends its socket. The largest we know is a snapshot for a gateway."""
 MAX_UNREAD = 16 * 1024 * 1024
 STALLED_SECONDS = 30.0
 TOO_LARGE = b'{"errors":[{"message":"The body is larger than 2 MiB.","extensions":{"code":"PAYLOAD_TOO_LARGE"}}]}'
@@ -62,6 +65,7 @@ class BoundedSocket(WebSocketProtocol):
         super().__init__()
         self.drained = asyncio.Event()
         self.drained.set()
+        self.sending = asyncio.Lock()
         self._unread = 0
 
     def onOpen(self) -> None:  # noqa: N802
@@ -86,6 +90,14 @@ class BoundedSocket(WebSocketProtocol):
             return
         super().onMessage(payload, isBinary)
 
+    def sendMessage(self, payload: bytes, *args: Any, **kwargs: Any) -> None:  # noqa: N802
+        """autobahn's, whose one limit for both directions is too small for what we send ourselves."""
+        self.maxMessagePayloadSize = MAX_SENT
+        try:
+            super().sendMessage(payload, *args, **kwargs)
+        finally:
+            self.maxMessagePayloadSize = MAX_MESSAGE
+
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:  # noqa: N802, N803
         self.drained.set()
         super().onClose(wasClean, code, reason)
@@ -102,12 +114,16 @@ class BoundedServer(Server):
     """Daphne's server, whose `send` on a socket waits for the client."""
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
-        await super().handle_reply(protocol, message)
-        if isinstance(protocol, BoundedSocket) and not protocol.drained.is_set():
+        if message["type"] != "websocket.send" or not isinstance(protocol, BoundedSocket):
+            await super().handle_reply(protocol, message)
+            return
+        async with protocol.sending:  # one after another, so that whoever waits longest is next
             try:
                 await asyncio.wait_for(protocol.drained.wait(), STALLED_SECONDS)
             except TimeoutError:
                 protocol.dropConnection(abort=True)
+            else:
+                await super().handle_reply(protocol, message)
 
 
 def main() -> None:

@@ -37,6 +37,8 @@ OPENING_SECONDS = 2
 """How long the socket's other messages wait for a subscription to begin; after that both go on at once."""
 MAX_OPERATIONS = 100
 """Open operations a socket; one more is answered with an error of its own, the others go on."""
+MAX_EXECUTING = 4
+"""Queries and mutations of one socket that run, or wait for their result to be taken up; the others wait in line."""
 MAX_ID = 256
 
 BAD_MESSAGE, UNAUTHORIZED, NO_SUBPROTOCOL, INIT_TIMEOUT, DUPLICATE, INIT_TWICE = 4400, 4401, 4406, 4408, 4409, 4429
@@ -68,6 +70,7 @@ class GraphQLTransport(AsyncWebsocketConsumer):
         super().__init__()
         self._acknowledged = False
         self._closed = False
+        self._executing = asyncio.Semaphore(MAX_EXECUTING)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._init_timer: asyncio.TimerHandle | None = None
 
@@ -155,7 +158,8 @@ class GraphQLTransport(AsyncWebsocketConsumer):
             else:
                 opened.set()
                 execute = sync_to_async(_run_and_let_go, thread_sensitive=False)
-                await self._next(identifier, await execute(operation, context))
+                async with self._executing:
+                    await self._next(identifier, await execute(operation, context))
         except Exception as error:  # noqa: BLE001 - refused, or its source broke: `refusal` logs what is not to be shown
             last = {"id": identifier, "type": "error", "payload": refusal(error, request_id)["errors"]}
         finally:
