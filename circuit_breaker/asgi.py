@@ -30,4 +30,29 @@ sockets = URLRouter(
     ]
 )
 
-application = ProtocolTypeRouter({"http": http, "websocket": sockets})
+MAX_REQUESTS = 256
+"""HTTP requests in work at once, each on a thread of its own; the next one gets 503 and is asked to come back."""
+BUSY = b'{"errors":[{"message":"The server is busy. Try again in a second.","extensions":{"code":"UNAVAILABLE"}}]}'
+
+
+class Bounded:
+    """`inner`, for at most MAX_REQUESTS at a time."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self._in_work = 0
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if self._in_work >= MAX_REQUESTS:
+            headers = [(b"content-type", b"application/json"), (b"retry-after", b"1")]
+            await send({"type": "http.response.start", "status": 503, "headers": headers})
+            await send({"type": "http.response.body", "body": BUSY})
+            return
+        self._in_work += 1
+        try:
+            await self._inner(scope, receive, send)
+        finally:
+            self._in_work -= 1
+
+
+application = ProtocolTypeRouter({"http": Bounded(http), "websocket": sockets})
