@@ -1,12 +1,18 @@
 """HTTP paths of the control plane (port 4000). Sockets: `asgi.py`."""
 
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from circuit_breaker import health
 from circuit_breaker.graphql.view import GraphQLView
 
 admin.site.site_title = admin.site.site_header = "Circuit Breaker"
+
+
+def _no_icon(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(status=204)
+
 
 urlpatterns = [
     path("", GraphQLView.as_view(), name="graphiql"),
@@ -16,4 +22,5 @@ urlpatterns = [
     path("ready", health.ready, name="ready"),
     path("metrics", health.metrics, name="metrics"),
     path("admin/", admin.site.urls),
+    path("favicon.ico", _no_icon),  # browsers ask for one on every page that names none
 ]
