@@ -1,0 +1,115 @@
+"""Deltas back into a whole reply: what a stream said, said at once.
+
+`Assembly` takes the deltas of any dialect in order. It holds as much as the answer is long, so its caller bounds the
+stream. A choice without a finish reason was cut off: `reply` says `length` for it, as nothing says it was complete.
+Next file: `dialects/translation.py`, what a dialect offers.
+"""
+
+from collections.abc import Iterable
+
+from billing.core.pricing import Usage
+from llm.core.conversation import Choice, Citation, Part, Refusal, Reply, Text, Thinking, TokenLogprob, ToolCall
+from llm.core.deltas import (
+    ArgumentsDelta,
+    CitationDelta,
+    Delta,
+    Finished,
+    ImageDelta,
+    LogprobsDelta,
+    RefusalDelta,
+    Started,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallStarted,
+    UsageDelta,
+)
+
+
+class _Pieces:
+    """One part while it grows."""
+
+    __slots__ = ("citations", "first", "signature", "texts")
+
+    def __init__(self, first: Delta) -> None:
+        self.first = first
+        self.texts: list[str] = []
+        self.citations: list[Citation] = []
+        self.signature: str | None = None
+
+    def whole(self) -> Part:
+        text = "".join(self.texts)
+        first = self.first
+        if isinstance(first, ToolCallStarted):
+            return ToolCall(first.id, first.name, text or "{}", signature=self.signature)
+        if isinstance(first, ThinkingDelta):
+            return Thinking(text, self.signature, first.redacted)
+        if isinstance(first, RefusalDelta):
+            return Refusal(text)
+        if isinstance(first, ImageDelta):
+            return first.image
+        return Text(text, tuple(self.citations), signature=self.signature)
+
+
+class Assembly:
+    """See the header."""
+
+    def __init__(self) -> None:
+        self._started = Started("", "")
+        self._parts: dict[int, dict[int, _Pieces]] = {}
+        self._ends: dict[int, Finished] = {}
+        self._logprobs: dict[int, list[TokenLogprob]] = {}
+        self._usage: Usage | None = None
+
+    def add(self, deltas: Iterable[Delta]) -> None:
+        for delta in deltas:
+            if isinstance(delta, Started):
+                self._started = delta
+            elif isinstance(delta, UsageDelta):
+                self._usage = delta.usage
+            elif isinstance(delta, Finished):
+                self._ends[delta.choice] = delta
+            elif isinstance(delta, LogprobsDelta):
+                self._logprobs.setdefault(delta.choice, []).extend(delta.logprobs)
+            else:
+                self._grow(delta)
+
+    def _grow(
+        self,
+        delta: TextDelta | CitationDelta | RefusalDelta | ThinkingDelta | ImageDelta | ToolCallStarted | ArgumentsDelta,
+    ) -> None:
+        parts = self._parts.setdefault(delta.choice, {})
+        pieces = parts.get(delta.part)
+        if pieces is None:
+            pieces = parts[delta.part] = _Pieces(delta)
+        if isinstance(delta, CitationDelta):
+            pieces.citations.append(delta.citation)
+        elif isinstance(delta, TextDelta | RefusalDelta | ThinkingDelta | ArgumentsDelta):
+            pieces.texts.append(delta.text)
+        if isinstance(delta, TextDelta | ThinkingDelta | ToolCallStarted) and delta.signature:
+            pieces.signature = (pieces.signature or "") + delta.signature
+
+    def reply(self) -> Reply:
+        indexes = sorted(self._parts.keys() | self._ends.keys())
+        return Reply(
+            self._started.id, self._started.model, tuple(self._choice(index) for index in indexes), self._usage
+        )
+
+    def _choice(self, index: int) -> Choice:
+        parts = self._parts.get(index, {})
+        end = self._ends.get(index, Finished(index, "length"))
+        return Choice(
+            index,
+            tuple(parts[number].whole() for number in sorted(parts)),
+            end.finish,
+            end.stop_sequence,
+            end.native,
+            tuple(self._logprobs.get(index, ())),
+            end.safety,
+        )
+
+
+def assemble(deltas: Iterable[Delta]) -> Reply:
+    """The reply that these deltas, all of a stream, amount to."""
+    assembly = Assembly()
+    assembly.add(deltas)
+    return assembly.reply()
