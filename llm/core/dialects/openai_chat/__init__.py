@@ -1,0 +1,9 @@
+"""OpenAI's chat completions at the door: requests into the inner language, replies and streams out of it.
+
+For providers that speak another wire. Towards providers that speak this one, `../openai.py` passes the bytes.
+"""
+
+from llm.core.dialects.openai_chat.reading import read
+from llm.core.dialects.openai_chat.writing import ChunkWriter, usage_fields, write
+
+__all__ = ["ChunkWriter", "read", "usage_fields", "write"]

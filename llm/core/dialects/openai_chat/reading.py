@@ -1,0 +1,293 @@
+"""An OpenAI chat completions request, from its bytes into the inner language.
+
+Raises InvalidRequest naming the parameter for what is malformed or contradicts itself. Members nobody here knows are
+not lost in silence: their names come with the conversation (`unknown`), and whoever encodes it reports them. The
+`circuit_breaker` member is the router's (`llm/core/options.py`) and passes by. Next file: `writing.py`, replies.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from llm.core.conversation import (
+    Audio,
+    CacheControl,
+    Conversation,
+    File,
+    Image,
+    Message,
+    Options,
+    Part,
+    Refusal,
+    ResponseFormat,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from llm.core.dialects.openai_chat.wire import (
+    ExtraContent,
+    WireAudio,
+    WireCache,
+    WireFile,
+    WireFormat,
+    WireFunction,
+    WireImage,
+    WireMessage,
+    WirePart,
+    WireRefusal,
+    WireRequest,
+    WireText,
+    WireTool,
+    WireToolCall,
+    WireToolChoice,
+)
+from llm.core.errors import InvalidRequest
+
+DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,")
+LOCATION = re.compile(r" - at `\$\.?(.*)`$")
+IGNORED = frozenset({"circuit_breaker"})
+
+_request = msgspec.json.Decoder(WireRequest)
+_document = msgspec.json.Decoder(dict[str, Any])
+
+
+def read(body: bytes) -> Conversation:
+    """Raises InvalidRequest."""
+    try:
+        wire = _request.decode(body)
+        document = _document.decode(body)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error), body) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
+    except RecursionError:
+        raise InvalidRequest("The request body is nested too deeply.") from None
+    if not wire.messages:
+        raise InvalidRequest("`messages` must hold at least one message.", "messages")
+    return Conversation(
+        model=wire.model,
+        messages=tuple([_message(message, index) for index, message in enumerate(wire.messages)]),
+        tools=tuple([_tool(tool, index) for index, tool in enumerate(wire.tools or ())]),
+        tool_choice=_tool_choice(wire.tool_choice),
+        response_format=_response_format(wire.response_format),
+        options=_options(wire),
+        stream=bool(wire.stream),
+        include_usage=wire.stream_options is not None and bool(wire.stream_options.include_usage),
+        unknown=tuple(dict.fromkeys(_unknown(document))),
+    )
+
+
+def _message(message: WireMessage, index: int) -> Message:
+    where = f"messages[{index}]"
+    if message.role == "tool":
+        if not message.tool_call_id:
+            raise InvalidRequest(f"`{where}.tool_call_id` is required in a tool message.", f"{where}.tool_call_id")
+        results = [part for part in _content(message, where) if isinstance(part, Text | Image | File)]
+        return Message("tool", (ToolResult(message.tool_call_id, tuple(results)),), message.name)
+    parts: list[Part] = list(_reasoning(message))
+    parts.extend(_content(message, where))
+    if message.refusal:
+        parts.append(Refusal(message.refusal))
+    if message.audio is not None:
+        parts.append(Audio(id=message.audio.id))
+    for number, call in enumerate(message.tool_calls or ()):
+        parts.append(_tool_call(call, f"{where}.tool_calls[{number}]"))
+    return Message(message.role, tuple(parts), message.name)
+
+
+def _reasoning(message: WireMessage) -> Iterator[Thinking]:
+    """`reasoning_details` says all that `reasoning_content` does, and more: only one of them is read."""
+    if message.reasoning_details:
+        for detail in message.reasoning_details:
+            if detail.data is not None:
+                yield Thinking(redacted=detail.data)
+            else:
+                yield Thinking(detail.text or detail.summary or "", detail.signature)
+    elif message.reasoning_content or message.reasoning:
+        yield Thinking(message.reasoning_content or message.reasoning or "")
+
+
+def _content(message: WireMessage, where: str) -> list[Part]:
+    content = message.content
+    if content is None:
+        return []
+    if isinstance(content, str):
+        return [Text(content, signature=_signature(message.extra_content))]
+    return [_part(part, f"{where}.content[{number}]") for number, part in enumerate(content)]
+
+
+def _part(part: WirePart, where: str) -> Part:
+    if isinstance(part, WireText):
+        return Text(part.text, cache=_cache(part.cache_control))
+    if isinstance(part, WireImage):
+        url, detail, cache = part.image_url.url, part.image_url.detail, _cache(part.cache_control)
+        if url.startswith(("http://", "https://")):
+            return Image(url=url, detail=detail, cache=cache)
+        media_type, data = _data_url(url, f"{where}.image_url.url")
+        return Image(data=data, media_type=media_type or "image/jpeg", detail=detail, cache=cache)
+    if isinstance(part, WireAudio):
+        return Audio(part.input_audio.data, part.input_audio.format)
+    if isinstance(part, WireRefusal):
+        return Refusal(part.refusal)
+    return _file(part, where)
+
+
+def _file(part: WireFile, where: str) -> File:
+    given, cache = part.file, _cache(part.cache_control)
+    if given.file_id is not None:
+        return File(id=given.file_id, name=given.filename, cache=cache)
+    if given.file_data is None:
+        raise InvalidRequest(f"`{where}.file` must hold `file_data` or `file_id`.", f"{where}.file")
+    if given.file_data.startswith(("http://", "https://")):
+        return File(url=given.file_data, name=given.filename, cache=cache)
+    if not given.file_data.startswith("data:"):
+        return File(data=given.file_data, media_type="application/pdf", name=given.filename, cache=cache)
+    media_type, data = _data_url(given.file_data, f"{where}.file.file_data")
+    return File(data=data, media_type=media_type or "application/pdf", name=given.filename, cache=cache)
+
+
+def _data_url(url: str, where: str) -> tuple[str | None, str]:
+    found = DATA_URL.match(url)
+    if found is None:
+        raise InvalidRequest(f"`{where}` must be an http(s) URL or a base64 `data:` URL.", where)
+    return found.group(1), url[found.end() :]
+
+
+def _tool_call(call: WireToolCall, where: str) -> ToolCall:
+    if call.type == "custom" and call.custom is not None:
+        return ToolCall(call.id, call.custom.name, call.custom.input, custom=True)
+    if call.function is None:
+        raise InvalidRequest(f"`{where}.{call.type}` is required.", f"{where}.{call.type}")
+    arguments = call.function.arguments.strip() or "{}"
+    return ToolCall(call.id, call.function.name, arguments, signature=_signature(call.extra_content))
+
+
+def _tool(tool: WireTool, index: int) -> Tool:
+    if tool.type == "custom" and tool.custom is not None:
+        return Tool(tool.custom.name, tool.custom.description, custom=tool.custom.format or {"type": "text"})
+    function: WireFunction | None = tool.function
+    if function is None:
+        raise InvalidRequest(f"`tools[{index}].{tool.type}` is required.", f"tools[{index}].{tool.type}")
+    return Tool(
+        function.name, function.description, function.parameters, function.strict, cache=_cache(tool.cache_control)
+    )
+
+
+def _tool_choice(choice: str | WireToolChoice | None) -> ToolChoice | None:
+    if choice is None:
+        return None
+    if isinstance(choice, str):
+        return ToolChoice("none" if choice == "none" else "required" if choice == "required" else "auto")
+    if choice.allowed_tools is not None:
+        named = [tool.function or tool.custom for tool in choice.allowed_tools.tools]
+        return ToolChoice(choice.allowed_tools.mode, tuple([name.name for name in named if name is not None]))
+    chosen = choice.function or choice.custom
+    if chosen is None:
+        raise InvalidRequest(f"`tool_choice.{choice.type}` is required.", f"tool_choice.{choice.type}")
+    return ToolChoice("named", (chosen.name,))
+
+
+def _response_format(given: WireFormat | None) -> ResponseFormat | None:
+    if given is None:
+        return None
+    if given.type != "json_schema":
+        return ResponseFormat("json" if given.type == "json_object" else "text")
+    schema = given.json_schema
+    if schema is None:
+        raise InvalidRequest("`response_format.json_schema` is required.", "response_format.json_schema")
+    return ResponseFormat("schema", schema.name, schema.description, schema.schema, schema.strict)
+
+
+def _options(wire: WireRequest) -> Options:
+    return Options(
+        temperature=wire.temperature,
+        top_p=wire.top_p,
+        top_k=wire.top_k,
+        max_tokens=wire.max_completion_tokens if wire.max_completion_tokens is not None else wire.max_tokens,
+        stop=(wire.stop,) if isinstance(wire.stop, str) else tuple(wire.stop or ()),
+        n=wire.n,
+        seed=wire.seed,
+        frequency_penalty=wire.frequency_penalty,
+        presence_penalty=wire.presence_penalty,
+        logit_bias=wire.logit_bias,
+        logprobs=wire.logprobs,
+        top_logprobs=wire.top_logprobs,
+        parallel_tool_calls=wire.parallel_tool_calls,
+        reasoning_effort=wire.reasoning_effort,
+        verbosity=wire.verbosity,
+        modalities=tuple(wire.modalities or ()),
+        audio=wire.audio,
+        prediction=wire.prediction,
+        web_search_options=wire.web_search_options,
+        service_tier=wire.service_tier,
+        store=wire.store,
+        user=wire.user,
+        safety_identifier=wire.safety_identifier,
+        prompt_cache_key=wire.prompt_cache_key,
+        metadata=wire.metadata,
+    )
+
+
+def _cache(given: WireCache | None) -> CacheControl | None:
+    return None if given is None else CacheControl(given.ttl)
+
+
+def _signature(extra: ExtraContent | None) -> str | None:
+    return extra.google.thought_signature if extra is not None and extra.google is not None else None
+
+
+_FIELDS = frozenset(WireRequest.__struct_fields__) | IGNORED
+_MESSAGE_FIELDS = frozenset(WireMessage.__struct_fields__)
+_PART_FIELDS = frozenset({"type", "text", "image_url", "input_audio", "file", "refusal", "cache_control"})
+_TOOL_FIELDS = frozenset(WireTool.__struct_fields__)
+_FUNCTION_FIELDS = frozenset(WireFunction.__struct_fields__)
+
+
+def _unknown(document: dict[str, Any]) -> Iterator[str]:
+    """Names of members that no Struct has. The document has been checked, so its shapes are known."""
+    if not document.keys() <= _FIELDS:
+        yield from sorted(document.keys() - _FIELDS)
+    for index, message in enumerate(document["messages"]):
+        if not message.keys() <= _MESSAGE_FIELDS:
+            yield from (f"messages[{index}].{name}" for name in sorted(message.keys() - _MESSAGE_FIELDS))
+        content = message.get("content")
+        if isinstance(content, list):
+            for number, part in enumerate(content):
+                strange = sorted(part.keys() - _PART_FIELDS)
+                yield from (f"messages[{index}].content[{number}].{name}" for name in strange)
+    for index, tool in enumerate(document.get("tools") or ()):
+        yield from (f"tools[{index}].{name}" for name in sorted(tool.keys() - _TOOL_FIELDS))
+        function = tool.get("function") or {}
+        yield from (f"tools[{index}].function.{name}" for name in sorted(function.keys() - _FUNCTION_FIELDS))
+
+
+def _explain(problem: str, body: bytes) -> InvalidRequest:
+    """msgspec's message as one that names the parameter, with the numbers of the list items at fault."""
+    found = LOCATION.search(problem)
+    where = found.group(1) if found else ""
+    what = problem[: found.start()] if found else problem
+    if where.startswith("messages[...]"):
+        where = _numbered(where, _document.decode(body)["messages"])
+    if not where:
+        return InvalidRequest(f"The request body must be a JSON object: {what}.")
+    return InvalidRequest(f"`{where}`: {what[0].lower()}{what[1:]}.", where)
+
+
+def _numbered(where: str, messages: list[Any]) -> str:
+    for index, message in enumerate(messages):
+        try:
+            msgspec.convert(message, WireMessage)
+        except msgspec.ValidationError:
+            where = where.replace("[...]", f"[{index}]", 1)
+            for number, part in enumerate(message["content"] if ".content[...]" in where else ()):
+                try:
+                    msgspec.convert(part, WirePart)
+                except msgspec.ValidationError:
+                    return where.replace("[...]", f"[{number}]", 1)
+            return where
+    return where
