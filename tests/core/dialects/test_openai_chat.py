@@ -148,6 +148,10 @@ def test_members_nobody_knows_are_named_wherever_they_stand() -> None:
         (body(USER, {"role": "king", "content": "a"}), "messages[1].role"),
         (body(USER, {"role": "tool", "content": "a"}), "messages[1].tool_call_id"),
         (
+            body({"role": "tool", "tool_call_id": "c", "content": [{"type": "refusal", "refusal": "no"}]}),
+            "messages[0].content",
+        ),
+        (
             body({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}]}),
             "messages[0].content[0].image_url.url",
         ),

@@ -87,7 +87,12 @@ def _message(message: WireMessage, index: int) -> Message:
     if message.role == "tool":
         if not message.tool_call_id:
             raise InvalidRequest(f"`{where}.tool_call_id` is required in a tool message.", f"{where}.tool_call_id")
-        results = [part for part in _content(message, where) if isinstance(part, Text | Image | File)]
+        content = _content(message, where)
+        results = [part for part in content if isinstance(part, Text | Image | File)]
+        if len(results) < len(content):
+            raise InvalidRequest(
+                f"`{where}.content`: a tool may answer with text, images and files.", f"{where}.content"
+            )
         return Message("tool", (ToolResult(message.tool_call_id, tuple(results)),), message.name)
     parts: list[Part] = list(_reasoning(message))
     parts.extend(_content(message, where))
