@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -37,7 +38,9 @@ class Subscription:
 
     def __init__(self, url: str, query: str, /, **variables: Any) -> None:
         self.events: list[dict[str, Any]] = []
-        self._socket = connect(url.replace("http", "ws", 1) + "/graphql", subprotocols=["graphql-transport-ws"])  # type: ignore[list-item]
+        address = url.replace("http", "ws", 1) + "/graphql"
+        self._open = ExitStack()
+        self._socket = self._open.enter_context(connect(address, subprotocols=["graphql-transport-ws"]))  # type: ignore[list-item]
         self._send({"type": "connection_init"})
         assert json.loads(self._socket.recv(timeout=10))["type"] == "connection_ack"
         self._send({"id": "1", "type": "subscribe", "payload": {"query": query, "variables": variables}})
@@ -61,7 +64,7 @@ class Subscription:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._socket.close()
+        self._open.close()
         self._thread.join(timeout=5)
 
     def _send(self, message: dict[str, Any]) -> None:
