@@ -15,14 +15,14 @@ from billing.core.pricing import usd
 class ProviderCost(graphene.ObjectType):
     provider = graphene.String(required=True)
     cost = graphene.Float(required=True, description="USD.")
-    requests = graphene.Int(required=True)
+    requests = BigInt(required=True)
     average_cost_per_request = graphene.Float(required=True, description="USD.")
 
 
 class ModelCost(graphene.ObjectType):
     model = graphene.String(required=True)
     cost = graphene.Float(required=True, description="USD.")
-    requests = graphene.Int(required=True)
+    requests = BigInt(required=True)
     input_tokens = BigInt(required=True, description="Tokens read, from the provider's cache or not.")
     output_tokens = BigInt(required=True, description="Tokens written, hidden thinking included.")
 

@@ -104,7 +104,7 @@ class ConfigureLlmProvider(graphene.Mutation):
     class Arguments:
         input = LlmProviderConfigInput(required=True)
 
-    Output = graphene.NonNull(LLMProvider)
+    Output = LLMProvider
 
     @staticmethod
     def mutate(root: object, info: graphene.ResolveInfo, input: dict[str, Any]) -> LLMProvider:  # noqa: A002
