@@ -4,6 +4,7 @@ Each list shows the totals of what the filters leave. Filters offer the names fo
 rather than scanning the ledger for them.
 """
 
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from django.contrib import admin
@@ -52,6 +53,26 @@ class OutcomeFilter(NameFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return list(OUTCOMES)
+
+
+class MomentFilter(RangeDateTimeFilter):
+    """From and to, in UTC. A date without a time means the whole day; what is no moment filters nothing."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        first, last = self._moment("from", time.min), self._moment("to", time.max)
+        if first is not None:
+            queryset = queryset.filter(**{f"{self.parameter_name}__gte": first})
+        if last is not None:
+            queryset = queryset.filter(**{f"{self.parameter_name}__lte": last})
+        return queryset
+
+    def _moment(self, end: str, otherwise: time) -> datetime | None:
+        day, clock = (self.used_parameters.get(f"{self.parameter_name}_{end}_{part}") for part in (0, 1))
+        try:
+            at = time.fromisoformat(str(clock)) if clock else otherwise
+            return datetime.combine(date.fromisoformat(str(day)), at, UTC) if day else None
+        except ValueError:
+            return None
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -121,7 +142,7 @@ class CallAdmin(ReadOnlyAdmin):
         "unpriced",
     )
     list_filter = (
-        ("finished_at", RangeDateTimeFilter),
+        ("finished_at", MomentFilter),
         ProviderFilter,
         ModelFilter,
         UserFilter,
