@@ -7,7 +7,7 @@ are UTC, kept to the microsecond. Next file: `services.py`.
 
 from django.db import models
 
-NAME = 200
+NAME = 256
 """Names longer than this are cut when booked: an odd name must not cost a record."""
 
 

@@ -4,7 +4,7 @@ Promises: a snapshot at once after Hello and within a second of every change, wh
 hint, and a look at the version twice a second in case the hint was lost); an acknowledgement only for what the database
 holds. When booking fails there is none, and the socket is closed: the gateway connects again and sends all of it again.
 Frames are handled one after another, so the bound on what waits here is the socket's own. Close codes are private ones,
-because Daphne sends no others; the reason is in the log.
+because Daphne sends no others; the reason goes with them and into the log.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ HELLO_SECONDS = 10.0
 OBSERVATION_SECONDS = 1.5
 """Observations that come faster than this are dropped: they are totals, so the next one says it all."""
 MAX_FRAME_BYTES = 1024 * 1024
-"""Larger frames are refused; it is also Daphne's own limit."""
+"""Larger frames are refused. A gateway fills half of it at most (`gateway/journal_reader.py`)."""
 MAX_RECORDS = 1_000
 MAX_GATEWAY_NAME = 200
 

@@ -129,7 +129,7 @@ def test_odd_values_are_made_storable_rather_than_blocking_the_journal() -> None
     services.book([odd], "gateway-0")
     services.book([odd], "gateway-0")
     call = Call.objects.get()
-    assert (call.user[:2], len(call.user)) == ("ab", 200)
+    assert (call.user[:2], len(call.user)) == ("ab", 256)
     assert (call.input_tokens, call.output_tokens, call.cost_nano) == (10**12, 0, 10**15)
     assert (call.started_at.year, call.finished_at.year) == (1970, 9999)
     assert rollups_stored() == ledger_folded()
