@@ -168,8 +168,8 @@ def check_price(field: str, usd_per_token: float | str | Decimal | None) -> int 
         return nano_per_million(amount)
     except InvalidOperation:
         raise bad(field, f"is {_shown(str(usd_per_token))}, not a number") from None
-    except ValueError as refusal:
-        raise bad(field, str(refusal)) from None
+    except ValueError:
+        raise bad(field, f"is {amount} USD per token; it must be zero or more, and no finer than 1e-15 USD") from None
 
 
 def check_capabilities(given: list[str] | tuple[str, ...] | None) -> tuple[str, ...] | None:

@@ -153,7 +153,7 @@ def test_unusable_secrets_are_refused_without_being_repeated(secret: str) -> Non
 
 @pytest.mark.parametrize("price", [float("inf"), float("nan"), -0.1, 1.5, "much"])
 def test_impossible_costs_are_refused(price: float | str) -> None:
-    with pytest.raises(check.BadInput):
+    with pytest.raises(check.BadInput, match=r"^costPerInputToken is .*[^.]\.$"):
         check.check_price("costPerInputToken", price)
 
 

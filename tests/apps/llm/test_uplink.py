@@ -79,6 +79,15 @@ async def in_database(call: Callable[..., Any], *args: Any) -> Any:
     return await database_sync_to_async(call)(*args)
 
 
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait up to two seconds for it."""
+    for _ in range(100):
+        if await in_database(condition):
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("it did not come to pass within two seconds")
+
+
 @pytest.mark.parametrize("secret", ["", "wrong", "ü"])
 async def test_wrong_secret_is_refused_before_the_handshake(secret: str) -> None:
     accepted, _ = await Uplink(secret=secret).connect()
@@ -103,8 +112,7 @@ async def test_hello_is_answered_with_the_snapshot_at_once() -> None:
     await gateway.say(a_hello())
     snapshot = await gateway.hear_snapshot(0.4)
     assert [key.secret for key in snapshot.providers[0].keys] == ["sk-for-the-gateway"]
-    state = await in_database(GatewayState.objects.get)
-    assert (state.gateway, state.pid, state.connected) == ("gateway-0", 1, True)
+    await eventually(GatewayState.objects.filter(gateway="gateway-0", pid=1, connected=True).exists)
     await gateway.disconnect()
     assert not (await in_database(GatewayState.objects.get)).connected
 
@@ -220,20 +228,12 @@ async def test_whoever_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -
     assert await gateway.closed_with() == 4008
 
 
-async def observed(requests: int) -> bool:
-    return bool(await in_database(GatewayState.objects.filter(requests=requests).exists))
-
-
 async def test_observations_are_kept_and_too_frequent_ones_dropped(uplink: Uplink) -> None:
     await uplink.say(an_observation(requests=1))
     await uplink.say(an_observation(requests=2))
-    for _ in range(100):
-        if await observed(1):
-            break
-        await asyncio.sleep(0.02)
-    assert await observed(1)
+    await eventually(GatewayState.objects.filter(requests=1).exists)
     await asyncio.sleep(0.1)
-    assert not await observed(2)
+    assert not await in_database(GatewayState.objects.filter(requests=2).exists)
 
 
 async def test_impossible_observation_is_logged_and_the_socket_lives(
