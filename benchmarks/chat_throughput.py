@@ -133,10 +133,12 @@ def report(results: dict[str, list[WrkResult]], booked: int, connections: int) -
     }
     for name, shown in figures.items():
         print(
-            f"{name:8} {shown['requests_per_second']:>7,} requests/s   p50 {shown['p50_ms']} ms   p99 {shown['p99_ms']} ms"
+            f"{name:8} {shown['requests_per_second']:>7,} requests/s   "
+            f"p50 {shown['p50_ms']} ms   p99 {shown['p99_ms']} ms"
         )
     print(
-        f"row 1, chat throughput, {connections} connections: gateway / nginx = {ratio:.2f} (goal {GOAL}); {booked:,} booked"
+        f"row 1, chat throughput, {connections} connections: gateway / nginx = {ratio:.2f} (goal {GOAL}); "
+        f"{booked:,} booked"
     )
     answered = sum(one.requests for one in results["gateway"])
     if any(shown["errors"] for shown in figures.values()):

@@ -168,4 +168,4 @@ def _milliseconds(said: str, label: str) -> float:
 
 def _bytes(text: str) -> float:
     number, unit = re.fullmatch(r"([\d.]+)([KMGT]?B)", text).groups()  # type: ignore[union-attr]
-    return float(number) * 1024 ** ["B", "KB", "MB", "GB", "TB"].index(unit)
+    return float(number) * 1024.0 ** ["B", "KB", "MB", "GB", "TB"].index(unit)
