@@ -43,11 +43,13 @@ def take(product: Running, images: Path) -> None:
         page.goto(f"{product.control_url}/admin/billing/call/")
         page.screenshot(path=images / "admin.png")
         page.goto(f"{product.control_url}/")
+        page.wait_for_selector(".graphiql-container")
         page.locator(".graphiql-query-editor .CodeMirror").click()
         page.keyboard.press("Control+A")
         page.keyboard.insert_text(QUERY)
+        page.wait_for_timeout(500)  # GraphiQL takes the new text in after a pause in typing
         page.click("button.graphiql-execute-button")
-        page.wait_for_function("document.querySelector('.result-window')?.innerText.includes('approved')")
+        page.wait_for_selector(".result-window :text('totalCost')")
         page.screenshot(path=images / "graphiql.png")
 
 
