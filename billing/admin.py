@@ -139,7 +139,7 @@ class CallAdmin(ReadOnlyAdmin):
         "tokens_in",
         "tokens_out",
         "cost",
-        "unpriced",
+        "priced",
     )
     list_filter = (
         ("finished_at", MomentFilter),
@@ -160,6 +160,10 @@ class CallAdmin(ReadOnlyAdmin):
     )
     def outcome_shown(self, call: Call) -> str:
         return call.outcome
+
+    @display(description="priced", boolean=True)  # type: ignore[untyped-decorator]
+    def priced(self, call: Call) -> bool:
+        return not call.unpriced
 
 
 @admin.register(DailyUsage)

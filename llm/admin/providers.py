@@ -36,7 +36,7 @@ class KeyInline(TabularInline):
 class ProviderAdmin(ModelAdmin):
     form = ProviderForm
     inlines = [KeyInline]
-    list_display = ("name", "provider_type", "base_url", "enabled", "is_configured", "keys_shown", "source")
+    list_display = ("name", "provider_type", "base_url", "enabled", "is_configured", "keys_shown")
     list_filter = ("provider_type", "enabled", "source")
     search_fields = ("name", "slug", "base_url")
     readonly_fields = ("slug", "source", "edited", "created_at", "updated_at")
