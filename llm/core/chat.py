@@ -7,6 +7,7 @@ provider cannot read two different requests. Next file: `options.py`, the `circu
 """
 
 import re
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -22,6 +23,9 @@ ESCAPED_LETTER = re.compile(rb"\\u00[67]")
 MODEL_MEMBER = re.compile(rb'"model"\s*:\s*')
 LOCATION = re.compile(r" - at `\$\.?(.*)`$")
 BACKTICKED = re.compile(r"`([^`]*)`$")
+
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class StreamOptions(msgspec.Struct):
@@ -44,9 +48,9 @@ class ChatRequest(msgspec.Struct):
     messages: list[Message]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    n: int | None = None
+    max_tokens: Positive | None = None
+    max_completion_tokens: Positive | None = None
+    n: Positive | None = None
     temperature: float | None = None
     top_p: float | None = None
     user: str | None = None
@@ -60,6 +64,7 @@ class ChatRequest(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(ChatRequest)
+_encoder = msgspec.json.Encoder()
 _members = msgspec.json.Decoder(dict[str, Raw])
 _messages = msgspec.json.Decoder(Message)
 
@@ -78,10 +83,6 @@ def decode(body: bytes) -> ChatRequest:
         raise InvalidRequest(f"`model` must be a name of 1 to {MAX_MODEL_NAME} characters.", "model")
     if not request.messages:
         raise InvalidRequest("`messages` must hold at least one message.", "messages")
-    for name in ("max_tokens", "max_completion_tokens", "n"):
-        value = getattr(request, name)
-        if value is not None and value < 1:
-            raise InvalidRequest(f"`{name}` must be at least 1, not {value}.", name)
     if request.stream_options is not None and not request.stream:
         raise InvalidRequest("`stream_options` is only allowed together with `stream: true`.", "stream_options")
     return request
@@ -95,7 +96,7 @@ def rewrite(body: bytes, model: str, new_model: bytes, changes: dict[str, bytes 
     if _plain(body) and not (changes and _touches(body, changes)):
         spliced = _splice_model(body, model, new_model)
         if spliced is not None:
-            return _append(spliced, changes)
+            return _append(spliced, changes) if changes else spliced
     members: dict[str, bytes] = {name: bytes(raw) for name, raw in _members.decode(body).items()}
     members["model"] = new_model
     for name, value in changes.items():
@@ -120,12 +121,12 @@ def _touches(body: bytes, changes: dict[str, bytes | None]) -> bool:
 
 
 def _splice_model(body: bytes, model: str, new_model: bytes) -> bytes | None:
+    old = _encoder.encode(model)
+    if old == new_model and old in body:
+        return body
     found = MODEL_MEMBER.search(body)
-    old = msgspec.json.encode(model)
     if found is None or not body.startswith(old, found.end()):
         return None
-    if old == new_model:
-        return body
     return body[: found.end()] + new_model + body[found.end() + len(old) :]
 
 

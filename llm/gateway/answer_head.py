@@ -16,19 +16,18 @@ REFUSAL_CODES = {408: "request_timeout", 413: "request_too_large", 503: "overloa
 
 def head_lines(exchange: Exchange, status: int, headers: Headers, date: bytes) -> list[bytes]:
     """Status line and headers, without the ones about length and without the blank line."""
-    parts = [STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status, date]
-    for header in headers:
-        parts.append(b"%b: %b\r\n" % header)
+    parts = [b"%b: %b\r\n" % header for header in headers]
+    parts[:0] = (STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status, date)
     if not exchange.keep_alive:
         parts.append(b"connection: close\r\n")
-    elif exchange.version == b"1.0":
+    elif exchange.version == "1.0":
         parts.append(b"connection: keep-alive\r\n")
     return parts
 
 
 def in_chunks(exchange: Exchange) -> bool:
     """Whether a body that comes in parts is sent in chunks: its length is not known, and the client can read them."""
-    return exchange.length is None and exchange.version != b"1.0"
+    return exchange.length is None and exchange.version != "1.0"
 
 
 def refusal_answer(refusal: Refusal, date: bytes) -> bytes:

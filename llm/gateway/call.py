@@ -28,21 +28,15 @@ _calls = 0
 class Call:
     """See the header."""
 
-    __slots__ = (
-        "attempts",
-        "deployment",
-        "exchange",
-        "fields",
-        "first_byte_at",
-        "gateway",
-        "id",
-        "provider_ns",
-        "reply",
-        "request",
-        "request_id",
-        "route",
-        "started_at",
-    )
+    request: ChatRequest | None = None
+    deployment: Deployment | None = None
+    """Whom we asked last."""
+    route: Route | None = None
+    reply: Reply | None = None
+    attempts = 0
+    provider_ns = 0
+    """Time spent waiting for providers."""
+    first_byte_at: int | None = None
 
     def __init__(self, exchange: Exchange, gateway: Gateway) -> None:
         global _calls
@@ -51,17 +45,8 @@ class Call:
         self.gateway = gateway
         self.started_at = time.time_ns()
         self.id = f"{_process}{_calls:016x}"
-        self.fields = dict(exchange.headers)
-        self.request_id = request_id(self.fields.get(b"x-request-id")) or self.id.encode()
-        self.request: ChatRequest | None = None
-        self.deployment: Deployment | None = None
-        """Whom we asked last."""
-        self.route: Route | None = None
-        self.reply: Reply | None = None
-        self.attempts = 0
-        self.provider_ns = 0
-        """Time spent waiting for providers."""
-        self.first_byte_at: int | None = None
+        given = exchange.fields.get(b"x-request-id")
+        self.request_id = (given and request_id(given)) or self.id.encode()
 
     def hang_up(self) -> None:
         """The client has gone: so may the provider."""
@@ -109,6 +94,7 @@ class Call:
         options = request.circuit_breaker
         tracking = options.budget_tracking if isinstance(options, Options) else None
         key = self.route.key if self.route is not None else None
+        origin = self.exchange.fields.get(b"x-circuit-breaker-origin")
         return CallRecord(
             number=self.gateway.journal.next_number,
             id=self.id,
@@ -129,7 +115,7 @@ class Call:
             provider_key=key.id if key is not None else None,
             user=(tracking.user_id if tracking is not None else None) or _label(request.user),
             project=tracking.project_id if tracking is not None else None,
-            origin=_label(self.fields.get(b"x-circuit-breaker-origin", b"").decode("latin-1")),
+            origin=_label(origin.decode("latin-1")) if origin is not None else None,
             error_code=error_code,
             attempts=self.attempts,
             overhead_us=self.overhead_ns() // 1000,
@@ -150,9 +136,9 @@ def refuse(exchange: Exchange, error: LlmError, request: bytes, headers: Headers
     exchange.respond(error.status, headers, error_body(error))
 
 
-def request_id(given: bytes | None) -> bytes | None:
+def request_id(given: bytes) -> bytes | None:
     """The client's own request id, if it may stand in a header, a log and a table."""
-    if given is None or not 0 < len(given) <= MAX_ID or not given.isascii():
+    if not 0 < len(given) <= MAX_ID or not given.isascii():
         return None
     return given if given.decode("ascii").isprintable() else None
 

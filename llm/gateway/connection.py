@@ -9,7 +9,6 @@ after a hang-up tells, and while there is nothing to write an interim `102 Proce
 
 import asyncio
 import logging
-import time
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
@@ -33,13 +32,15 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: "HttpServer") -> None:
         self.server = server
         self.limits = server.limits
-        self.reader = RequestReader(server.limits, self._deliver, self._head_progress, self._hold)
+        self.waiting: deque[Exchange | Refusal] = deque()
+        self.reader = RequestReader(server.limits, self, self.waiting)
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.deadline = self.message_deadline = FOREVER
-        self.client = ""
+        self.timed = (0, False)
+        """Which request the message deadline is for, and whether for its body."""
         self.current: Exchange | None = None
-        self.waiting: deque[Exchange | Refusal] = deque()
         self.held = 0
+        """Bytes of request bodies counted in the server's total."""
         self.unsent = 0
         self.reading_paused = self.writing_paused = False
         self.half_closed = False
@@ -53,7 +54,7 @@ class Connection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=self.limits.write_buffer_bytes)
         peer = transport.get_extra_info("peername")
-        self.client = str(peer[0]) if isinstance(peer, tuple) else ""
+        self.reader.client = str(peer[0]) if isinstance(peer, tuple) else ""
         self.server.connections.add(self)
         self._set_deadline()
         if len(self.server.connections) > self.limits.connections:
@@ -76,13 +77,22 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.deaf:
             return
+        reader = self.reader
         try:
-            self.reader.feed(data)
+            reader.feed(data)
         except Refusal as refusal:
             self._refuse(refusal)
+        if reader.held != self.held:
+            self._count_held()
+        if reader.in_message:
+            self._time_message()
+        if len(self.waiting) >= self.limits.pipelined and not self.reading_paused:
+            self.reading_paused = True
+            self.transport.pause_reading()
         self.advance()
 
     def eof_received(self) -> bool:
+        self.server.outbox.flush()
         if self.current is None or self.closing or self.reader.in_message or not self.transport.can_write_eof():
             return False
         self.half_closed = True
@@ -102,36 +112,6 @@ class Connection(asyncio.Protocol):
             self.current.on_resume()
         self.advance()
 
-    # --- the reader calls these ---------------------------------------------------------------------------------------
-    def _head_progress(self) -> None:
-        """A request has begun, or its head is complete: the clock for its next part starts, and no byte extends it."""
-        seconds = self.limits.body_seconds if self.reader.in_body else self.limits.head_seconds
-        self.message_deadline = self.server.loop.time() + seconds
-        if self.reader.expects_continue and self.current is None and not self.waiting:
-            self._invite_body()
-
-    def _hold(self, size: int) -> bool:
-        self.held += size
-        self.server.buffered += size
-        return self.server.buffered <= self.limits.buffered_bytes
-
-    def _deliver(self, method: str, target: bytes, headers: Headers, body: bytes, version: bytes, keep: bool) -> None:
-        path, _, query = target.partition(b"?")
-        if not path.startswith(b"/") and not (method == "OPTIONS" and path == b"*"):
-            scheme, separator, rest = path.partition(b"://")
-            if not separator or scheme.lower() not in (b"http", b"https"):
-                raise Refusal(400, "The request target must be a path or an http URL.")
-            path = b"/" + rest.partition(b"/")[2]
-        exchange = Exchange(self, method, path, query, headers, body)
-        exchange.received_at = time.perf_counter_ns()
-        exchange.client = self.client
-        exchange.version = version
-        exchange.keep_alive = keep
-        self.waiting.append(exchange)
-        if len(self.waiting) >= self.limits.pipelined and not self.reading_paused:
-            self.reading_paused = True
-            self.transport.pause_reading()
-
     # --- the server calls these ---------------------------------------------------------------------------------------
     def expire(self, now: float) -> None:
         """The deadline has passed."""
@@ -145,16 +125,16 @@ class Connection(asyncio.Protocol):
             self._refuse(Refusal(408, "The request did not arrive in time."))
             self.advance()
         elif self.current is None and not self.waiting:
-            self.transport.close()
+            self._close()
         elif self.half_closed and self.current is not None and not self.current.started:
-            self.transport.write(PROBE)
+            self._write(PROBE)
             self.deadline = now + PROBE_SECONDS
         else:
             self._set_deadline()
 
     def close_if_idle(self) -> None:
         if self.current is None and not self.waiting and not self.reader.in_message:
-            self.transport.close()
+            self._close()
 
     def abort(self) -> None:
         self.transport.abort()
@@ -188,35 +168,42 @@ class Connection(asyncio.Protocol):
         head.append(b"\r\n")
         if exchange.method != "HEAD" and status not in BODILESS:
             head.append(body)
-        self.transport.write(b"".join(head))
+        self._write(b"".join(head))
         self._finish(exchange)
 
     def send_head(self, exchange: Exchange, status: int, headers: Headers) -> None:
-        if exchange.version == b"1.0" and exchange.length is None:
+        if exchange.version == "1.0" and exchange.length is None:
             exchange.keep_alive = False
         head = self._head(exchange, status, headers)
         if exchange.length is not None:
             head.append(b"content-length: %d\r\n\r\n" % exchange.length)
         else:
-            head.append(b"\r\n" if exchange.version == b"1.0" else b"transfer-encoding: chunked\r\n\r\n")
-        self.transport.write(b"".join(head))
+            head.append(b"\r\n" if exchange.version == "1.0" else b"transfer-encoding: chunked\r\n\r\n")
+        self._write(b"".join(head))
         if self.writing_paused and exchange.on_pause is not None:
             exchange.on_pause()
 
     def send_part(self, exchange: Exchange, data: bytes) -> None:
         if exchange.method == "HEAD":
             return
-        self.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if in_chunks(exchange) else data)
+        self._write(b"%x\r\n%b\r\n" % (len(data), data) if in_chunks(exchange) else data)
 
     def send_end(self, exchange: Exchange) -> None:
         if in_chunks(exchange) and exchange.method != "HEAD":
-            self.transport.write(b"0\r\n\r\n")
+            self._write(b"0\r\n\r\n")
         self._finish(exchange)
 
     def cut(self, exchange: Exchange) -> None:
         self.transport.abort()
 
     # --- private ------------------------------------------------------------------------------------------------------
+    def _write(self, data: bytes) -> None:
+        self.server.outbox.write(self.transport, data)
+
+    def _close(self) -> None:
+        self.server.outbox.flush()
+        self.transport.close()
+
     def _handle(self, exchange: Exchange) -> None:
         self.current = exchange
         try:
@@ -234,14 +221,30 @@ class Connection(asyncio.Protocol):
         return head_lines(exchange, status, headers, self.server.date)
 
     def _finish(self, exchange: Exchange) -> None:
-        released = len(exchange.body)
-        self.held -= released
-        self.server.buffered -= released
+        if exchange.body:
+            released = len(exchange.body)
+            self.reader.held -= released
+            self.held -= released
+            self.server.buffered -= released
         self.current = None
         if not exchange.keep_alive:
             self._linger()
         else:
             self.advance()
+
+    def _count_held(self) -> None:
+        self.server.buffered += self.reader.held - self.held
+        self.held = self.reader.held
+        if self.server.buffered > self.limits.buffered_bytes and not self.deaf:
+            self._refuse(Refusal(503, "The server holds as many request bodies as it may; try again shortly."))
+
+    def _time_message(self) -> None:
+        """A request has begun, or its head is complete: the clock for that part starts, and no byte extends it."""
+        reader = self.reader
+        if self.timed != (reader.count, reader.in_body):
+            self.timed = (reader.count, reader.in_body)
+            seconds = self.limits.body_seconds if reader.in_body else self.limits.head_seconds
+            self.message_deadline = self.server.loop.time() + seconds
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer with `refusal` when it is its turn; read nothing more."""
@@ -249,7 +252,7 @@ class Connection(asyncio.Protocol):
         self.waiting.append(refusal)
 
     def _answer_refusal(self, refusal: Refusal) -> None:
-        self.transport.write(refusal_answer(refusal, self.server.date))
+        self._write(refusal_answer(refusal, self.server.date))
         self._linger()
 
     def _linger(self) -> None:
@@ -257,6 +260,7 @@ class Connection(asyncio.Protocol):
         self.deaf = self.closing = True
         self.waiting.clear()
         self.deadline = self.server.loop.time() + LINGER_SECONDS
+        self.server.outbox.flush()
         if self.half_closed or not self.transport.can_write_eof():
             self.transport.close()
         else:
@@ -266,19 +270,18 @@ class Connection(asyncio.Protocol):
 
     def _invite_body(self) -> None:
         self.reader.expects_continue = False
-        self.transport.write(CONTINUE)
+        self._write(CONTINUE)
 
     def _set_deadline(self) -> None:
         if self.closing:
             return
-        now = self.server.loop.time()
         self.unsent = 0
         if self.writing_paused:
             self.unsent = self.transport.get_write_buffer_size()
-            self.deadline = now + self.limits.stall_seconds
+            self.deadline = self.server.loop.time() + self.limits.stall_seconds
         elif self.reader.in_message and not self.deaf:
             self.deadline = self.message_deadline
         elif self.current is not None or self.waiting:
             self.deadline = FOREVER
         else:
-            self.deadline = now + self.limits.idle_seconds
+            self.deadline = self.server.loop.time() + self.limits.idle_seconds

@@ -1,10 +1,9 @@
 """Which request goes where: the one handler behind every door. Routes, methods, CORS, and the small answers themselves.
 
 A path we do not have is OpenAI's 404, a wrong method a 405 with `Allow`. HEAD is answered as GET (the door leaves the
-body out). Chat goes to `pipeline.py` in a task of its own; everything else is answered at once.
+body out). Chat goes to `pipeline.py`; everything else is answered at once.
 """
 
-import asyncio
 from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
@@ -23,6 +22,7 @@ from llm.gateway import pipeline
 from llm.gateway.call import JSON, refuse, request_id
 from llm.gateway.exchange import Exchange, Headers
 from llm.gateway.gateway import Gateway
+from llm.gateway.steps import conduct
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 EXPOSED = (
@@ -37,7 +37,6 @@ class Endpoint:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._tasks: set[asyncio.Task[None]] = set()
         self._gets: dict[bytes, Callable[[Exchange], None]] = {
             b"/v1/models": self._models,
             b"/health": self._health,
@@ -52,16 +51,11 @@ class Endpoint:
             self._route(exchange)
         except LlmError as error:
             self._gateway.metrics.count_refused(error.status)
-            refuse(exchange, error, request_id(exchange.header(b"x-request-id")) or b"none")
-
-    async def finish(self) -> None:
-        """Wait for the calls under way."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+            refuse(exchange, error, request_id(exchange.fields.get(b"x-request-id", b"")) or b"none")
 
     def _route(self, exchange: Exchange) -> None:
         path = exchange.path
-        origin = exchange.header(b"origin")
+        origin = exchange.fields.get(b"origin")
         if origin is not None and self._preflight(exchange, origin.decode("latin-1")):
             return
         if path == b"/v1/chat/completions":
@@ -81,12 +75,10 @@ class Endpoint:
     def _chat(self, exchange: Exchange) -> None:
         if exchange.method != "POST":
             raise MethodNotAllowed("/v1/chat/completions takes POST.", "POST, OPTIONS")
-        coding = exchange.header(b"content-encoding")
+        coding = exchange.fields.get(b"content-encoding")
         if coding is not None and coding.lower() != b"identity":
             raise UnsupportedMedia("Compressed request bodies are not accepted.")
-        task = asyncio.create_task(pipeline.chat(exchange, self._gateway))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        conduct(pipeline.chat(exchange, self._gateway))
 
     def _preflight(self, exchange: Exchange, origin: str) -> bool:
         """Apply the rule about web pages; True when this was a preflight and has been answered."""
@@ -101,7 +93,7 @@ class Endpoint:
         ]
         if exchange.method != "OPTIONS":
             return False
-        wanted = exchange.header(b"access-control-request-headers") or b"authorization, content-type"
+        wanted = exchange.fields.get(b"access-control-request-headers") or b"authorization, content-type"
         headers: Headers = [
             (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
             (b"access-control-allow-headers", wanted),

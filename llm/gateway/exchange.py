@@ -33,26 +33,24 @@ class Sink(Protocol):
 class Exchange:
     """One request and the way to answer it. The request's fields are complete and never change."""
 
-    __slots__ = (
-        "body",
-        "client",
-        "ended",
-        "extra_headers",
-        "gone",
-        "headers",
-        "keep_alive",
-        "length",
-        "method",
-        "on_disconnect",
-        "on_pause",
-        "on_resume",
-        "path",
-        "query",
-        "received_at",
-        "sink",
-        "started",
-        "version",
-    )
+    client = ""
+    """The peer's address, or "" where the door does not know it."""
+    version = "1.1"
+    keep_alive = True
+    """Whether the door may serve another request on this connection."""
+    received_at = 0
+    """`time.perf_counter_ns()` when the last byte of the request had come."""
+    length: int | None = None
+    """How long `start` said the body will be; None: not known, so it is sent in chunks."""
+    extra_headers: Headers | None = None
+    """Added to the answer, whoever writes it (CORS)."""
+    started = False
+    ended = False
+    gone = False
+    """True once the client has hung up."""
+    on_disconnect: Callable[[], None] | None = None
+    on_pause: Callable[[], None] | None = None
+    on_resume: Callable[[], None] | None = None
 
     def __init__(self, sink: Sink, method: str, path: bytes, query: bytes, headers: Headers, body: bytes) -> None:
         self.sink = sink
@@ -61,45 +59,26 @@ class Exchange:
         """As sent, percent-escapes untouched, without the query."""
         self.query = query
         self.headers = headers
+        self.fields = dict(headers)
+        """The same by name; of several alike the last."""
         self.body = body
-        self.client = ""
-        """The peer's address, or "" where the door does not know it."""
-        self.version = b"1.1"
-        self.keep_alive = True
-        """Whether the door may serve another request on this connection."""
-        self.received_at = 0
-        """`time.perf_counter_ns()` when the last byte of the request had come."""
-        self.length: int | None = None
-        """How long `start` said the body will be; None: not known, so it is sent in chunks."""
-        self.extra_headers: Headers = []
-        """Added to the answer, whoever writes it (CORS)."""
-        self.started = False
-        self.ended = False
-        self.gone = False
-        """True once the client has hung up."""
-        self.on_disconnect: Callable[[], None] | None = None
-        self.on_pause: Callable[[], None] | None = None
-        self.on_resume: Callable[[], None] | None = None
 
     def header(self, name: bytes) -> bytes | None:
-        """The first value of a header (`name` in lower case), or None."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        """The value of a header (`name` in lower case), or None."""
+        return self.fields.get(name)
 
     def respond(self, status: int, headers: Headers, body: bytes = b"") -> None:
         """Send a whole answer. `content-length` is added."""
         if self._open_to_start():
             self.started = self.ended = True
-            self.sink.send_whole(self, status, headers + self.extra_headers, body)
+            self.sink.send_whole(self, status, headers + self.extra_headers if self.extra_headers else headers, body)
 
     def start(self, status: int, headers: Headers, length: int | None = None) -> None:
         """Send the head of an answer that comes in parts. With `length`, exactly so many bytes must be written."""
         if self._open_to_start():
             self.started = True
             self.length = length
-            self.sink.send_head(self, status, headers + self.extra_headers)
+            self.sink.send_head(self, status, headers + self.extra_headers if self.extra_headers else headers)
 
     def write(self, data: bytes) -> None:
         """Send a part of the body, after `start`."""

@@ -29,12 +29,13 @@ MAX_WEIGHT = 100
 class Route:
     """Where calls of one provider with one key go, and the head of their requests as bytes."""
 
-    __slots__ = ("head", "key", "origin")
+    __slots__ = ("head", "key", "origin", "sandbox")
 
     def __init__(self, deployment: Deployment, key: ProviderKey | None) -> None:
         provider = deployment.provider
         url, credentials = DIALECTS[provider.dialect].target(provider, key)
         self.key = key
+        self.sandbox = provider.provider_type == "sandbox"
         self.origin: Origin
         self.origin, target = read_url(url)
         default_port = 443 if self.origin.tls else 80
@@ -64,9 +65,11 @@ class Gateway:
         self.models: ModelList | None = None
         self.connections: Callable[[], int] = lambda: 0
         self.uplink_connected: Callable[[], bool] = lambda: False
-        self._routes: dict[tuple[str, str], tuple[Route, ...]] = {}
+        self._routes: dict[str, tuple[Route, ...]] = {}
         self._turns: dict[str, int] = {}
         self._first_snapshot = asyncio.Event()
+        self.idle = asyncio.Event()
+        """Set when the last call under way has ended."""
 
     def configure(self, snapshot: Snapshot) -> None:
         """Serve by this snapshot from the next call on."""
@@ -93,13 +96,16 @@ class Gateway:
         if not self.journal.accepting:
             raise Unavailable("Calls cannot be recorded: the journal is full or failing.", 10, "journal_full")
 
+    def ended(self) -> None:
+        """A call has ended, whichever way."""
+        self.metrics.in_flight -= 1
+        if self.metrics.in_flight == 0:
+            self.idle.set()
+
     def routes(self, deployment: Deployment) -> tuple[Route, ...]:
         """A deployment's routes, one per key, beginning with the key whose turn it is (by weight)."""
         provider = deployment.provider
-        turn = self._turns.get(provider.name, 0)
-        self._turns[provider.name] = turn + 1
-        first = provider.keys[0].id if provider.keys else ""
-        found = self._routes.get((provider.name, first))
+        found = self._routes.get(provider.name)
         if found is None:
             weighted: list[ProviderKey | None] = []
             for one in provider.keys:
@@ -107,10 +113,10 @@ class Gateway:
             weighted = weighted or [None]
             made = {key.id if key else "": Route(deployment, key) for key in weighted}
             found = tuple(made[key.id if key else ""] for key in weighted)
-            self._routes[(provider.name, first)] = found
+            self._routes[provider.name] = found
         if len(found) == 1:
             return found
-        turn %= len(found)
+        turn = self._turns[provider.name] = (self._turns.get(provider.name, -1) + 1) % len(found)
         return tuple(dict.fromkeys(found[turn:] + found[:turn]))
 
     def status(self) -> dict[str, Any]:

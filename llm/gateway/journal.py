@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from billing.core.usage import CallRecord
+from llm.gateway.steps import Signal
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class Journal:
         self._file = os.open(self.segments[-1].path, os.O_WRONLY | os.O_APPEND)
         self._size = sum(segment.size for segment in self.segments)
         self._pending: list[bytes] = []
-        self._flushed: asyncio.Future[None] | None = None
+        self._waiting: list[Signal] = []
         self._unsynced = False
         self.on_written: asyncio.Event = asyncio.Event()
         """Set after every write; the uplink waits for it."""
@@ -85,16 +86,17 @@ class Journal:
         """Bytes on disk."""
         return self._size
 
-    def append(self, record: CallRecord) -> "asyncio.Future[None]":
-        """Write a record; the future is done when it is in the file (or the disk has refused it for now)."""
+    def append(self, record: CallRecord) -> Signal:
+        """Write a record; the signal is fired when it is in the file (or the disk has refused it for now)."""
         if record.number != self.next_number:
             raise ValueError(f"The next record is number {self.next_number}, not {record.number}.")
         self.next_number += 1
         self._pending.append(_encoder.encode(record))
-        if self._flushed is None:
-            self._flushed = self.loop.create_future()
+        if not self._waiting:
             self.loop.call_soon(self._flush)
-        return self._flushed
+        written = Signal()
+        self._waiting.append(written)
+        return written
 
     def acknowledge(self, through: int) -> None:
         """Everything up to and including `through` is booked: segments that hold nothing else go."""
@@ -118,7 +120,7 @@ class Journal:
 
     def _flush(self) -> None:
         """Write what this turn of the loop has brought, and wake whoever waits for it."""
-        waiting, self._flushed = self._flushed, None
+        waiting, self._waiting = self._waiting, []
         try:
             self._write()
             self.failing = False
@@ -127,9 +129,9 @@ class Journal:
                 log.error("The journal in %s cannot be written (%s): new calls are refused.", self.folder, error)
             self.failing = True
             self.loop.call_later(RETRY_SECONDS, self._flush)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(None)
         self.on_written.set()
+        for signal in waiting:
+            signal.fire()
 
     def _write(self) -> None:
         if not self._pending:

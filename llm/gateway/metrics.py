@@ -74,7 +74,7 @@ class Metrics:
     def count_call(self, record: CallRecord) -> None:
         """A metered call has ended."""
         microseconds = (record.finished_at - record.started_at) // 1000
-        failed = record.outcome in ("upstream_error", "cut")
+        failed = record.outcome != "ok" and record.outcome != "cancelled"
         self.requests += 1
         self.errors += failed
         self.latency_us += microseconds
@@ -84,15 +84,16 @@ class Metrics:
         figures.requests += 1
         figures.errors += failed
         figures.latency_us += microseconds
-        series = self._series(record.provider, record.model, record.status)
+        series = self.series.get((record.provider, record.model, record.status)) or self._series(record)
         series.calls += 1
         series.cost_nano += record.cost_nano
         usage, tokens = record.usage, series.tokens
         tokens[0] += usage.input
-        tokens[1] += usage.cached_input
-        tokens[2] += usage.cache_write
         tokens[3] += usage.output
-        tokens[4] += usage.reasoning
+        if usage.cached_input or usage.cache_write or usage.reasoning:
+            tokens[1] += usage.cached_input
+            tokens[2] += usage.cache_write
+            tokens[4] += usage.reasoning
         self.latency.add(microseconds)
         self.overhead.add(record.overhead_us)
         if record.first_byte_at is not None:
@@ -130,14 +131,10 @@ class Metrics:
             lines.append(f"circuit_breaker_{name} {value:g}")
         return ("\n".join(lines) + "\n").encode()
 
-    def _series(self, provider: str, model: str, status: int) -> Series:
-        key = (provider, model, status)
-        found = self.series.get(key)
-        if found is None:
-            if len(self.series) >= MAX_SERIES:
-                key = ("other", "other", status)
-            found = self.series.setdefault(key, Series())
-        return found
+    def _series(self, record: CallRecord) -> Series:
+        full = len(self.series) >= MAX_SERIES
+        key = ("other", "other", record.status) if full else (record.provider, record.model, record.status)
+        return self.series.setdefault(key, Series())
 
 
 def _family(lines: list[str], name: str, kind: str, about: str) -> None:

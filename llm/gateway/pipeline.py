@@ -1,4 +1,4 @@
-"""One chat call from top to bottom. Read `chat`, then `_answer`: every step is one line there, in the order it happens.
+"""One chat call from top to bottom. Read `chat`: every step is one line there, in the order it happens.
 
 Steps that later issues fill in are named where they belong: authenticate, limits, reserve, strategies, breaker.
 Errors of our tree become answers in one place. What a call used is in the journal before the last byte of its answer
@@ -34,25 +34,23 @@ async def chat(exchange: Exchange, gateway: Gateway) -> None:
     exchange.on_disconnect = call.hang_up
     gateway.metrics.in_flight += 1
     try:
-        await _answer(call, gateway)
+        catalogue = gateway.catalogue or await gateway.configured()
+        gateway.admit()
+        # authenticate: the key's rights and limits come with API keys
+        call.request = wire.decode(exchange.body)
+        # limits: requests and tokens per minute, per key
+        candidates = routing.choose(call.request, catalogue)  # strategies rank here
+        # reserve: the worst case of this call, from a lease
+        await _attempt(call, candidates, gateway)
     except LlmError as error:
         await _fail(call, error)
     except Exception:  # the edge: a defect becomes a 500 with its trace in our log, never in the answer
         log.exception("A call failed in the gateway (request %s)", call.request_id.decode("ascii"))
         await _fail(call, LlmError("Internal error in the gateway."))
     finally:
-        gateway.metrics.in_flight -= 1
-
-
-async def _answer(call: Call, gateway: Gateway) -> None:
-    catalogue = gateway.catalogue or await gateway.configured()
-    gateway.admit()
-    # authenticate: the key's rights and limits come with API keys
-    call.request = wire.decode(call.exchange.body)
-    # limits: requests and tokens per minute, per key
-    candidates = routing.choose(call.request, catalogue)  # strategies rank here
-    # reserve: the worst case of this call, from a lease
-    await _attempt(call, candidates, gateway)
+        exchange.on_disconnect = None  # no cycle is left behind for the garbage collector
+        call.reply = None
+        gateway.ended()
 
 
 async def _attempt(call: Call, candidates: Sequence[Deployment], gateway: Gateway) -> None:
@@ -88,17 +86,19 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
     dialect = DIALECTS[deployment.provider.dialect]
     body = dialect.encode(exchange.body, request, deployment)
     streamed = bool(request.stream)
-    reply = call.reply = Reply(gateway.loop, streamed, gateway.upstream.bounds.reply_bytes)
+    reply = call.reply = Reply(streamed, gateway.upstream.bounds.reply_bytes)
     reply.deadline = gateway.loop.time() + gateway.settings.request_timeout
     asked = time.perf_counter_ns()
-    try:
-        await gateway.upstream.send(route.origin, _head(call, route, body), body, reply)
-        if not 200 <= reply.status < 300:
-            secret = route.key.secret if route.key is not None else None
-            refusal = await reply.read() if streamed else reply.body
-            raise dialect.decode_error(reply.status, refusal, deployment.provider.name, secret)
-    finally:
+    gateway.upstream.begin(reply, route.origin, _head(call, route, body), body)
+    await reply.arrived
+    if reply.status < 200 or reply.status > 299:
+        refusal = await reply.read()
         call.provider_ns += time.perf_counter_ns() - asked
+        secret = route.key.secret if route.key is not None else None
+        raise dialect.decode_error(reply.status, refusal, deployment.provider.name, secret)
+    call.provider_ns += time.perf_counter_ns() - asked
+    if reply.error is not None and not streamed:
+        raise reply.error
     if streamed:
         await streams.relay(call, gateway, dialect)
         return
@@ -111,13 +111,11 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
 
 
 def _head(call: Call, route: Route, body: bytes) -> bytes:
-    head = b"%b%d\r\n" % (route.head, len(body))
-    deployment = call.deployment
-    if deployment is not None and deployment.provider.provider_type == "sandbox":
-        fault = call.fields.get(b"x-sandbox-fault")
+    if route.sandbox:
+        fault = call.exchange.fields.get(b"x-sandbox-fault")
         if fault is not None:
-            head += b"x-sandbox-fault: %b\r\n" % fault
-    return head + b"\r\n"
+            return b"%b%d\r\nx-sandbox-fault: %b\r\n\r\n" % (route.head, len(body), fault)
+    return b"%b%d\r\n\r\n" % (route.head, len(body))
 
 
 async def _fail(call: Call, error: LlmError) -> None:

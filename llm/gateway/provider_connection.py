@@ -1,9 +1,9 @@
 """One connection to a provider and the answer it is receiving: llhttp's callbacks in, a `Reply` out.
 
-A `Reply` is awaited once (complete, or at its head when streamed) and then, when streamed, handed to a receiver:
-`relay` gives it what has come already and every later part at once, without a task in between. `pause` and `resume`
-carry the client's slowness to the provider. Whoever no longer wants the answer calls `cancel`, which closes the
-connection.
+`await reply.arrived` waits for the whole answer, or for its head when streamed; a streamed one is then given to a
+receiver: `relay` hands over what has come already and every later part at once, without a task in between. `pause`
+and `resume` carry the client's slowness to the provider. Whoever no longer wants the answer calls `cancel`, which
+closes the connection.
 """
 
 import asyncio
@@ -13,18 +13,13 @@ from typing import TYPE_CHECKING, cast
 import httptools
 
 from llm.core.errors import LlmError, ProviderBroken, ProviderTimeout
-from llm.gateway.exchange import Headers
+from llm.gateway.steps import Signal
 
 if TYPE_CHECKING:
     from llm.gateway.upstream import Pool
 
 HEAD_BYTES = 131_072
-HEADER_COUNT = 200
 FOREVER = float("inf")
-
-
-class Stale(Exception):
-    """A pooled connection was closed by the provider before it took up the request."""
 
 
 class Cancelled(LlmError):
@@ -35,68 +30,45 @@ class Cancelled(LlmError):
 
 
 class Reply:
-    """One answer. `status`, `headers` and, if not streamed, `body` are there once the call has returned."""
+    """One answer. After `await arrived` either `error` is set, or `status`, `headers` and, if not streamed, `body`."""
 
-    __slots__ = (
-        "_arrived",
-        "_on_data",
-        "_parts",
-        "_size",
-        "_size_limit",
-        "cancelled",
-        "complete",
-        "connection",
-        "deadline",
-        "error",
-        "headers",
-        "loop",
-        "sent",
-        "status",
-        "streamed",
-    )
+    status = 0
+    complete = False
+    cancelled = False
+    sent = False
+    """The request is on its way: from here on it may cost money."""
+    replaced = False
+    """It was sent again, because the first connection was stale."""
+    deadline = FOREVER
+    """In loop time. Whoever waits may move it."""
+    error: LlmError | None = None
+    connection: "ProviderConnection | None" = None
+    request = b""
+    """As sent."""
+    _on_data: Callable[[bytes], None] | None = None
+    _size = 0
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, streamed: bool, size_limit: int) -> None:
-        self.loop = loop
+    def __init__(self, streamed: bool, size_limit: int) -> None:
         self.streamed = streamed
-        self.deadline = FOREVER
-        self.cancelled = False
-        self.sent = False
-        """The request is on its way: from here on it may cost money."""
+        self.arrived = Signal()
+        """Fired when everything is there (streamed: the head), or something went wrong."""
+        self.headers: dict[bytes, bytes] = {}
         self._size_limit = size_limit
-        self.renew()
-
-    def renew(self) -> None:
-        """Forget everything received: the request is sent again."""
-        self.status = 0
-        self.headers: Headers = []
-        self.complete = False
-        self.error: LlmError | Stale | None = None
-        self.connection: ProviderConnection | None = None
         self._parts: list[bytes] = []
-        self._size = 0
-        self._arrived: asyncio.Future[None] = self.loop.create_future()
-        self._on_data: Callable[[bytes], None] | None = None
 
     @property
     def body(self) -> bytes:
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
     def header(self, name: bytes) -> bytes | None:
-        """The first value of a header (`name` in lower case)."""
-        return next((value for key, value in self.headers if key == name), None)
-
-    async def arrival(self) -> None:
-        """Wait for the head (streamed) or for everything. Raises what went wrong."""
-        await self._arrived
-        if self.error is not None and not (self.streamed and self.status):
-            raise self.error
+        """A header's value (`name` in lower case; of several alike the last)."""
+        return next((value for key, value in self.headers.items() if key.lower() == name), None)
 
     async def read(self) -> bytes:
-        """The rest of a streamed answer as a whole: for answers that turn out to be no stream."""
-        self.streamed = False
+        """Everything, also of a streamed answer that turns out to be none. Raises what went wrong."""
         if not self.complete and self.error is None:
-            self._arrived = self.loop.create_future()
-            await self._arrived
+            self.arrived = Signal()
+            await self.arrived
         if self.error is not None:
             raise self.error
         return self.body
@@ -107,8 +79,9 @@ class Reply:
             on_data(self._parts.pop(0))
         self._on_data = on_data
         if not self.complete and self.error is None:
-            self._arrived = self.loop.create_future()
-            await self._arrived
+            self.arrived = Signal()
+            await self.arrived
+        self._on_data = None
         if self.error is not None:
             raise self.error
 
@@ -138,28 +111,21 @@ class Reply:
         if self._size > self._size_limit:
             self._give_up(ProviderBroken(f"The provider's answer is larger than {self._size_limit} bytes."))
 
-    def head_complete(self) -> None:
-        if self.streamed:
-            self._wake()
-
     def finish(self) -> None:
         self.complete = True
         self.connection = None
-        self._wake()
+        self.arrived.fire()
 
-    def fail(self, error: LlmError | Stale) -> None:
+    def fail(self, error: LlmError) -> None:
         if self.error is None and not self.complete:
             self.error = error
-            self._wake()
+            self.arrived.fire()
 
     def _give_up(self, error: LlmError) -> None:
+        connection = self.connection
         self.fail(error)
-        if self.connection is not None:
-            self.connection.drop()
-
-    def _wake(self) -> None:
-        if not self._arrived.done():
-            self._arrived.set_result(None)
+        if connection is not None:
+            connection.drop()
 
 
 class ProviderConnection(asyncio.Protocol):
@@ -170,34 +136,34 @@ class ProviderConnection(asyncio.Protocol):
         self.born = self.idle_since = pool.upstream.loop.time()
         self.reply: Reply | None = None
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self._headers: dict[bytes, bytes] = {}
+        self.on_header = self._headers.__setitem__  # called by llhttp, with no frame of ours
         self._parser = httptools.HttpResponseParser(self)
         self._calls = 0
-        self._received = False
-        self._interim = False
-        self._bounded = False
-        """The answer says where it ends, so that a closed connection before that is a cut."""
+        self._head_size = 0
+        self._received = self._interim = False
+        self._whole = False
+        """The answer is complete; it is handed over once the parser has returned."""
+        self._keep = False
         self._paused = False
         self._lost = False
 
-    async def ask(self, reply: Reply, head: bytes, body: bytes) -> None:
-        """Send a request and wait for its answer. Raises Stale or what went wrong."""
+    def ask(self, reply: Reply) -> None:
+        """Send the reply's request. Everything that happens is told to the reply."""
         if reply.cancelled:
             self.pool.give_back(self)
-            raise Cancelled("The caller no longer wants the answer.")
-        if self._lost or self._transport.is_closing():
-            raise Stale
+            return
         self._calls += 1
-        self._received = self._interim = self._bounded = False
+        self._head_size = 0
+        self._received = self._whole = False
         self.reply = reply
         reply.connection = self
+        if self._lost or self._transport.is_closing():
+            self._fail_unanswered()
+            return
         reply.sent = True
         self.pool.upstream.busy.add(self)
-        if len(body) > 65_536:
-            self._transport.write(head)
-            self._transport.write(body)
-        else:
-            self._transport.write(head + body)
-        await reply.arrival()
+        self.pool.upstream.outbox.write(self._transport, reply.request)
 
     def drop(self) -> None:
         """Close without ceremony."""
@@ -224,53 +190,54 @@ class ProviderConnection(asyncio.Protocol):
         self.pool.opened += 1
 
     def data_received(self, data: bytes) -> None:
-        if self.reply is None:
+        reply = self.reply
+        if reply is None:
             self.drop()
             return
         self._received = True
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            if self.reply is not None:
-                self.reply.fail(ProviderBroken(f"{self.pool.origin} sent something that is not HTTP/1.1: {error}."))
+            if not self._whole:
+                reply.fail(ProviderBroken(f"{self.pool.origin} sent something that is not HTTP/1.1: {error}."))
             self.drop()
+        if self._whole:
+            self._hand_over(reply)
+        elif reply.status == 0:
+            self._head_size += len(data)
+            if self._head_size > HEAD_BYTES:
+                reply.fail(ProviderBroken(f"{self.pool.origin} sends no end of headers."))
+                self.drop()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._lost = True
-        reply, self.reply = self.reply, None
+        reply = self.reply
         self.pool.upstream.busy.discard(self)
         self.pool.lost(self)
         if reply is None:
             return
-        if not self._received and self._calls > 1:
-            reply.fail(Stale())
-        elif reply.status and not self._bounded and error is None:
+        if reply.status and error is None and not self._says_where_it_ends():
+            self.reply = None
             reply.finish()
         else:
-            reply.fail(ProviderBroken(f"{self.pool.origin} broke the connection off."))
-        reply.connection = None
+            self._fail_unanswered()
 
-    # --- llhttp calls these -------------------------------------------------------------------------------------------
-    def on_header(self, name: bytes, value: bytes) -> None:
-        reply = self.reply
-        if reply is None or reply.status:  # trailers
-            return
-        reply.headers.append((name.lower(), value))
-        if len(reply.headers) > HEADER_COUNT or len(name) + len(value) > HEAD_BYTES:
-            raise ProviderBroken("too many headers")
+    # --- llhttp calls these, and `on_header` --------------------------------------------------------------------------
+    def on_message_begin(self) -> None:
+        if self._whole:
+            raise ProviderBroken("bytes after the answer")
 
     def on_headers_complete(self) -> None:
         reply = self.reply
-        if reply is None:
-            raise ProviderBroken("an answer nobody asked for")
         status = self._parser.get_status_code()
-        if status < 200:
+        if status < 200 or reply is None:
             self._interim = True
-            reply.headers = []
+            self._headers.clear()
             return
         reply.status = status
-        self._bounded = any(name in (b"content-length", b"transfer-encoding") for name, _ in reply.headers)
-        reply.head_complete()
+        reply.headers = self._headers.copy()
+        if reply.streamed:
+            reply.arrived.fire()
 
     def on_body(self, part: bytes) -> None:
         if self.reply is not None:
@@ -279,15 +246,38 @@ class ProviderConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._interim:
             self._interim = False
-            return
-        reply, self.reply = self.reply, None
-        if reply is None or reply.error is not None:
-            return
+        else:
+            self._whole = True
+            self._keep = self._parser.should_keep_alive()  # only known in here
+            self._headers.clear()
+
+    # --- private ------------------------------------------------------------------------------------------------------
+    def _hand_over(self, reply: Reply) -> None:
+        """The answer is whole: free the connection first, for the caller may ask again at once."""
+        self.reply = None
         self.pool.upstream.busy.discard(self)
         if self._paused:
             self.resume()
-        if self._parser.should_keep_alive() and not self._transport.is_closing():
+        if self._keep and not self._transport.is_closing():
             self.pool.give_back(self)
         else:
             self.drop()
-        reply.finish()
+        if reply.error is None:
+            reply.finish()
+
+    def _fail_unanswered(self) -> None:
+        """The connection is gone. If it was a pooled one and nothing had come, the provider had closed it: ask anew."""
+        reply, self.reply = self.reply, None
+        if reply is None:
+            return
+        reply.connection = None
+        stale = self._calls > 1 and not self._received and not reply.replaced
+        if stale and reply.error is None:
+            reply.replaced = True
+            self.pool.upstream.later(self.pool.replace(reply))
+        else:
+            reply.fail(ProviderBroken(f"{self.pool.origin} broke the connection off."))
+
+    def _says_where_it_ends(self) -> bool:
+        """Whether a connection closed before the end of the message is a cut."""
+        return any(name.lower() in (b"content-length", b"transfer-encoding") for name in self._headers)

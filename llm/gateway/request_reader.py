@@ -1,24 +1,26 @@
 """From bytes to requests: llhttp's callbacks for one client connection, with every bound of `Limits` on the way.
 
-`feed` takes what the socket gave; each complete request goes to `deliver` in order. Whatever is wrong with the input
-ends in a `Refusal` naming status and reason, after which the reader must not be fed again. llhttp stays strict; what
-it lets pass and a proxy must not (HTTP/0.9 and 2.0 request lines, codings before `chunked`, chunked in HTTP/1.0,
+`feed` takes what the socket gave; each complete request is put into a queue, in order. Whatever is wrong with the
+input ends in a `Refusal` naming status and reason, after which the reader must not be fed again. llhttp stays strict;
+what it lets pass and a proxy must not (HTTP/0.9 and 2.0 request lines, codings before `chunked`, chunked in HTTP/1.0,
 several hosts) is refused here. An offer to upgrade (`h2c` from Java, say) is declined by reading the request once
 more without the offer.
 """
 
-from collections.abc import Callable
+import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 import httptools
 
-from llm.gateway.exchange import Headers
+from llm.gateway.exchange import Exchange, Headers, Sink
 
 if TYPE_CHECKING:
     from llm.gateway.server import Limits
 
 READ_AHEAD = 262_144
 """The most an event loop hands over at once; a head may be followed by this much in the same call."""
+CHECKED = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
 HOP_HEADERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
 
 
@@ -32,46 +34,28 @@ class Refusal(Exception):
 
 
 class RequestReader:
-    """The parse state of one connection. `deliver(method, target, headers, body, version, keep_alive)` per request."""
+    """The parse state of one connection. Complete requests are put into `ready`, in order."""
 
-    __slots__ = (
-        "_body",
-        "_body_size",
-        "_deliver",
-        "_fed",
-        "_head_complete",
-        "_head_size",
-        "_headers",
-        "_hold",
-        "_limits",
-        "_parser",
-        "_upgrading",
-        "_url",
-        "_version",
-        "expects_continue",
-        "in_body",
-        "in_message",
-    )
+    client = ""
+    """The peer's address, for the exchanges."""
 
-    def __init__(
-        self,
-        limits: "Limits",
-        deliver: Callable[[str, bytes, Headers, bytes, bytes, bool], None],
-        head_complete: Callable[[], None],
-        hold: Callable[[int], bool],
-    ) -> None:
+    def __init__(self, limits: "Limits", sink: Sink, ready: deque[Exchange | Refusal]) -> None:
         self._limits = limits
-        self._deliver = deliver
-        self._head_complete = head_complete
-        self._hold = hold
+        self._sink = sink
+        self._ready = ready
         self._parser = httptools.HttpRequestParser(self)
         self._upgrading = False
-        self.in_message = False
-        self.in_body = False
+        self.count = 0
+        """Requests begun."""
+        self.held = 0
+        """Bytes of request bodies read; whoever has answered a request takes its own off."""
+        self.in_message = self.in_body = False
         self.expects_continue = False
         """The client waits for `100 Continue` before it sends the body."""
         self._fed = self._head_size = self._body_size = 0
-        self._url = self._version = b""
+        self._url = b""
+        self._version = ""
+        self._checked: Headers = []
         self._headers: Headers = []
         self._body: list[bytes] = []
 
@@ -94,12 +78,12 @@ class RequestReader:
 
     # --- llhttp calls these -------------------------------------------------------------------------------------------
     def on_message_begin(self) -> None:
-        self.in_message, self.in_body = True, False
-        self._fed = self._head_size = self._body_size = 0
+        self.count += 1
+        self.in_message = True
+        self.in_body = False
+        self._fed = self._head_size = 0
         self._url = b""
         self._headers = []
-        self._body = []
-        self._head_complete()
 
     def on_url(self, part: bytes) -> None:
         self._url += part
@@ -108,60 +92,79 @@ class RequestReader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_size += len(name) + len(value) + 4
-        if self._head_size > self._limits.head_bytes or len(self._headers) >= self._limits.header_count:
+        headers = self._headers
+        if self._head_size > self._limits.head_bytes or len(headers) >= self._limits.header_count:
             raise Refusal(431, "The request has too many headers, or too large ones.")
-        if not self.in_body:  # trailers are counted and dropped
-            self._headers.append((name.lower(), value))
+        if self.in_body:
+            return  # trailers are counted and dropped
+        name = name.lower()
+        headers.append((name, value))
+        if name in CHECKED:
+            self._checked.append((name, value))
 
     def on_headers_complete(self) -> None:
         self.in_body = True
-        self._version = self._parser.get_http_version().encode()
+        self._version = self._parser.get_http_version()
+        checked, self._checked = self._checked, []
         if self._parser.should_upgrade():
             self._upgrading = True
             return
-        self._check_head()
-        self._head_complete()
+        if self._version not in ("1.1", "1.0"):
+            raise Refusal(505, f"HTTP/{self._version} is not spoken here; use HTTP/1.1.")
+        hosts = 0
+        for name, value in checked:
+            if name == b"host":
+                hosts += 1
+            else:
+                self._check(name, value)
+        if hosts > 1 or (hosts == 0 and self._version == "1.1"):
+            raise Refusal(400, "A request needs exactly one Host header.")
 
     def on_body(self, part: bytes) -> None:
         self._body_size += len(part)
+        self.held += len(part)
+        self._body.append(part)
         if self._body_size > self._limits.body_bytes:
             raise Refusal(413, f"The request body is larger than {self._limits.body_bytes} bytes.")
-        if not self._hold(len(part)):
-            raise Refusal(503, "The server holds as many request bodies as it may; try again shortly.")
-        self._body.append(part)
 
     def on_message_complete(self) -> None:
         if self._upgrading:
             return
         self.in_message = self.in_body = self.expects_continue = False
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self._body = []
+        parts = self._body
+        if parts:
+            body = parts[0] if len(parts) == 1 else b"".join(parts)
+            self._body = []
+            self._body_size = 0
+        else:
+            body = b""
         method = self._parser.get_method().decode("ascii")
-        self._deliver(method, self._url, self._headers, body, self._version, self._parser.should_keep_alive())
+        path, _, query = self._url.partition(b"?")
+        if not path.startswith(b"/"):
+            path = _origin_form(method, path)
+        exchange = Exchange(self._sink, method, path, query, self._headers, body)
+        exchange.received_at = time.perf_counter_ns()
+        exchange.client = self.client
+        if self._version != "1.1":
+            exchange.version = self._version
+        if not self._parser.should_keep_alive():
+            exchange.keep_alive = False
+        self._ready.append(exchange)
 
     # --- checks -------------------------------------------------------------------------------------------------------
-    def _check_head(self) -> None:
-        version = self._version
-        if version not in (b"1.1", b"1.0"):
-            raise Refusal(505, f"HTTP/{version.decode()} is not spoken here; use HTTP/1.1.")
-        hosts = 0
-        for name, value in self._headers:
-            if name == b"host":
-                hosts += 1
-            elif name == b"content-length":
-                if int(value) > self._limits.body_bytes:
-                    raise Refusal(413, f"The request body is larger than {self._limits.body_bytes} bytes.")
-            elif name == b"transfer-encoding":
-                self._check_coding(value)
-            elif name == b"expect":
-                if value.lower() != b"100-continue":
-                    raise Refusal(417, "The only expectation met here is 100-continue.")
-                self.expects_continue = version == b"1.1"
-        if hosts > 1 or (hosts == 0 and version == b"1.1"):
-            raise Refusal(400, "A request needs exactly one Host header.")
+    def _check(self, name: bytes, value: bytes) -> None:
+        if name == b"content-length":
+            if int(value) > self._limits.body_bytes:
+                raise Refusal(413, f"The request body is larger than {self._limits.body_bytes} bytes.")
+        elif name == b"transfer-encoding":
+            self._check_coding(value)
+        elif value.lower() != b"100-continue":
+            raise Refusal(417, "The only expectation met here is 100-continue.")
+        else:
+            self.expects_continue = self._version == "1.1"
 
     def _check_coding(self, value: bytes) -> None:
-        if self._version == b"1.0":
+        if self._version == "1.0":
             raise Refusal(400, "Transfer-Encoding does not exist in HTTP/1.0.")
         if value.strip().lower() != b"chunked":
             raise Refusal(501, "The only transfer coding understood here is `chunked`.")
@@ -170,10 +173,20 @@ class RequestReader:
         method = self._parser.get_method()
         if method == b"CONNECT":
             raise Refusal(405, "This is not a forward proxy: CONNECT is refused.")
-        head = [b"%b %b HTTP/%b" % (method, self._url, self._version)]
+        head = [b"%b %b HTTP/%b" % (method, self._url, self._version.encode())]
         head += [b"%b: %b" % header for header in self._headers if header[0] not in HOP_HEADERS]
         if any(name == b"connection" and b"close" in value.lower() for name, value in self._headers):
             head.append(b"connection: close")
         self._upgrading = False
         self._parser = httptools.HttpRequestParser(self)
         self.feed(b"\r\n".join(head) + b"\r\n\r\n" + rest)
+
+
+def _origin_form(method: str, target: bytes) -> bytes:
+    """The path of a target in absolute form, which servers must accept. Raises Refusal for any other form."""
+    if method == "OPTIONS" and target == b"*":
+        return target
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        raise Refusal(400, "The request target must be a path or an http URL.")
+    return b"/" + rest.partition(b"/")[2]

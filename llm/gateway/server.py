@@ -19,6 +19,7 @@ import msgspec
 from llm.gateway.answer_head import date_line
 from llm.gateway.connection import Connection
 from llm.gateway.exchange import Handler
+from llm.gateway.outbox import Outbox
 
 SWEEP_SECONDS = 0.25
 
@@ -59,6 +60,7 @@ class HttpServer:
         self.handler = handler
         self.limits = limits or Limits()
         self.loop = asyncio.get_running_loop()
+        self.outbox = Outbox(self.loop)
         self.connections: set[Connection] = set()
         self.buffered = 0
         """Bytes of request bodies held now."""

@@ -1,21 +1,23 @@
 """The calling side: pooled HTTP/1.1 connections to providers, hand-written over llhttp because the chat path needs it.
 
-`Upstream.call` sends one request and returns a `Reply`, complete or (for streams) at its head. Promised: TLS with
-verification; connect, answer and idle time-outs; at most `open_limit` connections to one origin and at most
-`wait_limit` calls waiting for one; a pooled connection that turns out stale is replaced once, and only if not one
-byte of an answer had come; new connections after `MAX_AGE_SECONDS`, so that a change in DNS is followed. Not here:
-retries of any other kind (pipeline.py), proxies, HTTP/2. One connection's life is `provider_connection.py`.
+`Upstream.begin` sends one request and fills a `Reply`. Promised: TLS with verification; connect, answer and idle
+time-outs; at most `open_limit` connections to one origin and at most `wait_limit` calls waiting for one; a pooled
+connection that turns out stale is replaced once, and only if not one byte of an answer had come; new connections
+after `MAX_AGE_SECONDS`, so that a change in DNS is followed. Not here: retries of any other kind (pipeline.py),
+proxies, HTTP/2. One connection's life is `provider_connection.py`.
 """
 
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Coroutine
 from urllib.parse import urlsplit
 
 import msgspec
 
-from llm.core.errors import ProviderBroken, ProviderUnreachable, Unavailable
-from llm.gateway.provider_connection import ProviderConnection, Reply, Stale
+from llm.core.errors import LlmError, ProviderUnreachable, Unavailable
+from llm.gateway.outbox import Outbox
+from llm.gateway.provider_connection import ProviderConnection, Reply
 
 MAX_AGE_SECONDS = 300.0
 IDLE_SECONDS = 30.0
@@ -53,36 +55,33 @@ class Upstream:
     def __init__(self, bounds: Bounds | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.bounds = bounds or Bounds()
         self.loop = asyncio.get_running_loop()
+        self.outbox = Outbox(self.loop)
         self.busy: set[ProviderConnection] = set()
         self._tls = tls
         self._pools: dict[Origin, Pool] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
 
-    async def call(self, origin: Origin, head: bytes, body: bytes, *, streamed: bool, seconds: float) -> Reply:
-        """Send one request. `seconds` bounds the wait for the whole answer, or, streamed, for its head.
+    def begin(self, reply: Reply, origin: Origin, head: bytes, body: bytes) -> None:
+        """Send a request; what becomes of it is told by `reply`, which the caller may `cancel` at any time.
 
-        Raises ProviderUnreachable, ProviderTimeout, ProviderBroken, Unavailable.
+        Errors told: ProviderUnreachable, ProviderTimeout, ProviderBroken, Unavailable, Cancelled.
         """
-        reply = Reply(self.loop, streamed, self.bounds.reply_bytes)
-        reply.deadline = self.loop.time() + seconds
-        return await self.send(origin, head, body, reply)
-
-    async def send(self, origin: Origin, head: bytes, body: bytes, reply: Reply) -> Reply:
-        """The same with a `Reply` of the caller's, who may `cancel` it meanwhile."""
         pool = self._pools.get(origin)
         if pool is None:
             pool = self._pools[origin] = Pool(self, origin)
-        connection = pool.take() or await pool.acquire(reply)
-        try:
-            await connection.ask(reply, head, body)
-        except Stale:
-            connection = await pool.connect()
-            reply.renew()
-            try:
-                await connection.ask(reply, head, body)
-            except Stale:
-                raise ProviderBroken(f"{origin} closed the connection without an answer.") from None
-        return reply
+        reply.request = head + body
+        connection = pool.take()
+        if connection is not None:
+            connection.ask(reply)
+        else:
+            self.later(pool.acquire(reply))
+
+    def later(self, work: Coroutine[None, None, None]) -> None:
+        """Run something that needs a task."""
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def tls(self) -> ssl.SSLContext:
         """One context for all: certificates are read once, and only when needed."""
@@ -122,19 +121,29 @@ class Pool:
         """An idle connection, if there is one: the usual case, without a turn of the event loop."""
         return self.idle.pop() if self.idle else None
 
-    async def acquire(self, reply: Reply) -> ProviderConnection:
-        """A new connection, or one that comes free. Raises Unavailable, ProviderUnreachable, ProviderTimeout."""
-        if self.opened + self.connecting < self.upstream.bounds.open_limit:
-            return await self.connect()
-        if len(self.waiting) >= self.upstream.bounds.wait_limit:
-            raise Unavailable(f"Too many calls wait for a connection to {self.origin}.", 1, "overloaded")
-        turn: asyncio.Future[ProviderConnection | None] = self.upstream.loop.create_future()
-        self.waiting.append(turn)
+    async def acquire(self, reply: Reply) -> None:
+        """Ask on a new connection, or on one that comes free."""
+        bounds = self.upstream.bounds
         try:
-            connection = await asyncio.wait_for(turn, reply.deadline - self.upstream.loop.time())
-        except TimeoutError:
-            raise Unavailable(f"No connection to {self.origin} came free in time.", 1, "overloaded") from None
-        return connection or await self.connect()
+            connection: ProviderConnection | None = None
+            if self.opened + self.connecting >= bounds.open_limit:
+                if len(self.waiting) >= bounds.wait_limit:
+                    raise Unavailable(f"Too many calls wait for a connection to {self.origin}.", 1, "overloaded")
+                connection = await self._turn(reply)
+            connection = connection or await self.connect()
+        except LlmError as error:
+            reply.fail(error)
+        else:
+            connection.ask(reply)
+
+    async def replace(self, reply: Reply) -> None:
+        """Ask again, once, on a connection that cannot be stale."""
+        try:
+            connection = await self.connect()
+        except LlmError as error:
+            reply.fail(error)
+        else:
+            connection.ask(reply)
 
     async def connect(self) -> ProviderConnection:
         """Open a connection. Raises ProviderUnreachable."""
@@ -158,6 +167,14 @@ class Pool:
         finally:
             self.connecting -= 1
         return connection
+
+    async def _turn(self, reply: Reply) -> ProviderConnection | None:
+        turn: asyncio.Future[ProviderConnection | None] = self.upstream.loop.create_future()
+        self.waiting.append(turn)
+        try:
+            return await asyncio.wait_for(turn, reply.deadline - self.upstream.loop.time())
+        except TimeoutError:
+            raise Unavailable(f"No connection to {self.origin} came free in time.", 1, "overloaded") from None
 
     def give_back(self, connection: ProviderConnection) -> None:
         """A connection has finished its call and can serve another."""

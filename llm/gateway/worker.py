@@ -53,8 +53,10 @@ class Worker:
         """Drain and end."""
         if not await self.server.drain(self.settings.drain_seconds):
             log.warning("Calls were still under way after %g seconds and have been cut.", self.settings.drain_seconds)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.endpoint.finish(), HAND_OVER_SECONDS)
+        if self.gateway.metrics.in_flight:
+            self.gateway.idle.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.gateway.idle.wait(), HAND_OVER_SECONDS)
         if self.uplink.connected:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.uplink.handed_over(), HAND_OVER_SECONDS)

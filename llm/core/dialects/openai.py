@@ -46,8 +46,14 @@ class WireUsage(msgspec.Struct):
 class Reply(msgspec.Struct):
     """What is read of a whole answer."""
 
+    choices: Raw
+    usage: WireUsage | None = None
+
+
+class DoubtfulReply(msgspec.Struct):
+    """The same, when the usage is none we can read."""
+
     choices: list[Raw]
-    usage: Raw = Raw()
 
 
 class Chunk(msgspec.Struct):
@@ -59,6 +65,7 @@ class Chunk(msgspec.Struct):
 
 
 _reply = msgspec.json.Decoder(Reply)
+_doubtful_reply = msgspec.json.Decoder(DoubtfulReply)
 _chunk = msgspec.json.Decoder(Chunk)
 _usage = msgspec.json.Decoder(WireUsage)
 _members = msgspec.json.Decoder(dict[str, Raw])
@@ -94,15 +101,19 @@ def _with_usage(body: bytes, request: ChatRequest) -> bytes:
 def decode(body: bytes) -> tuple[bytes, Usage | None]:
     """The answer untouched, and its usage if it has one we can believe. Raises ProviderBroken."""
     try:
-        reply = _reply.decode(body)
+        usage = _reply.decode(body).usage
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise ProviderBroken("The provider answered 200 with something that is no chat completion.") from None
-    return body, read_usage(reply.usage)
+        try:
+            _doubtful_reply.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise ProviderBroken("The provider answered 200 with something that is no chat completion.") from None
+        return body, None
+    return body, None if usage is None else _in_buckets(usage)
 
 
 def estimate_output(body: bytes) -> int:
     """Four bytes of the messages to a token."""
-    return sum(len(bytes(choice)) for choice in _reply.decode(body).choices) // 4
+    return sum(len(bytes(choice)) for choice in _doubtful_reply.decode(body).choices) // 4
 
 
 def read_usage(raw: Raw | bytes) -> Usage | None:
@@ -110,9 +121,12 @@ def read_usage(raw: Raw | bytes) -> Usage | None:
     if not _given(raw):
         return None
     try:
-        wire = _usage.decode(raw)
+        return _in_buckets(_usage.decode(raw))
     except msgspec.DecodeError:
         return None
+
+
+def _in_buckets(wire: WireUsage) -> Usage | None:
     prompt, completion = wire.prompt_tokens, wire.completion_tokens or 0
     if prompt is None or prompt < 0 or completion < 0:
         return None
