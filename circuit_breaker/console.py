@@ -49,7 +49,7 @@ class Console:
     def close(self, seconds: float = 2.0) -> None:
         """Write what waits, for so long at most."""
         with contextlib.suppress(queue.Full):
-            self._lines.put_nowait(None)
+            self._lines.put(None, timeout=seconds)
         self._thread.join(seconds)
 
     def _prefix(self, name: str) -> str:

@@ -84,6 +84,6 @@ def test_a_full_queue_drops_the_new_message(channel: Channel, tmp_path: Path) ->
 def test_celery_uses_it(settings: Any) -> None:
     from circuit_breaker.celery import app
 
-    with app.connection_for_write() as connection:
+    with app.connection_for_write(settings.CELERY_BROKER_URL) as connection:
         assert isinstance(connection.transport, broker.Transport)
     assert app.conf.task_ignore_result is True
