@@ -29,6 +29,7 @@ from circuit_breaker.supervisor import StartFailed, Supervisor
 
 READY_SECONDS = 60.0
 INTERRUPTED = 130
+ECHO_SECONDS = 0.3
 REGISTER = "serve.json"
 """In DATA_DIR: the process ids of the supervisor and its children."""
 
@@ -128,7 +129,7 @@ class _Serving:
     async def _drained(self) -> bool:
         """End everything in order; False when a second signal cut that short."""
         drain = asyncio.create_task(self._supervisor.stop(settings.DRAIN_SECONDS))
-        again = asyncio.create_task(self._signals.get())
+        again = asyncio.create_task(self._second_signal())
         await asyncio.wait({drain, again}, return_when=asyncio.FIRST_COMPLETED)
         again.cancel()
         if drain.done():
@@ -136,6 +137,12 @@ class _Serving:
             return True
         drain.cancel()
         return False
+
+    async def _second_signal(self) -> None:
+        """`make` hands a SIGTERM on to us: one sent to the whole group comes twice, and its echo is no second wish."""
+        first = time.monotonic()
+        while await self._signals.get() == signal.SIGTERM and time.monotonic() - first < ECHO_SECONDS:
+            continue
 
     async def _start(self) -> None:
         template = self._prepare_folders()

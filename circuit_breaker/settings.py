@@ -28,9 +28,9 @@ try:
 except OSError as error:
     raise SettingError(f"DATA_DIR={str(DATA_DIR)!r} cannot be made: {error.strerror}.") from error
 
-STORAGE_BACKEND = env.choice("STORAGE_BACKEND", ["memory", "sqlite", "postgres", "nats"], "memory")
-if STORAGE_BACKEND == "nats":
+if env.text("STORAGE_BACKEND").lower() == "nats":
     raise SettingError("STORAGE_BACKEND='nats' is not there yet: use memory, sqlite or postgres.")
+STORAGE_BACKEND = env.choice("STORAGE_BACKEND", ["memory", "sqlite", "postgres"], "memory")
 DATABASE_URL = env.url(
     "DATABASE_URL", ["postgres", "postgresql", "pgsql"], "postgres://postgres@127.0.0.1:5432/circuit_breaker"
 )

@@ -177,13 +177,18 @@ def _with_health(row: tables.Provider, figures: selectors.ProviderFigures) -> LL
         configured=row.configured,
         key_count=sum(key.enabled for key in row.keys.all()),
         health_status=ProviderHealth(
-            is_healthy=row.configured and not figures.failing,
+            is_healthy=row.configured and _reachable(row) and not figures.failing,
             error_rate=figures.error_rate,
             average_latency_ms=figures.average_latency_ms,
             requests=figures.requests,
         ),
         models=list(row.models.all()),
     )
+
+
+def _reachable(row: tables.Provider) -> bool:
+    """A provider without keys (Ollama) counts only when it was found: its models are known from itself."""
+    return row.auth != "none" or bool(row.models.all())
 
 
 def _usd_per_token(nano_per_million: int | None) -> float | None:

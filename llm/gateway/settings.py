@@ -42,7 +42,7 @@ class Settings(msgspec.Struct, frozen=True):
     """JOURNAL_DIR; each worker owns the folder of its name in it."""
     name: str = "gateway-0"
     """GATEWAY_NAME: stable across restarts of one worker slot."""
-    request_timeout: float = 600.0
+    request_timeout: float = 120.0
     """REQUEST_TIMEOUT_SECONDS: a whole answer, or, streamed, each wait for the next event."""
     pool_size: int = 100
     """CONNECTION_POOL_SIZE: idle connections kept per provider."""

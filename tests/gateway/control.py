@@ -30,10 +30,10 @@ _up = msgspec.json.Decoder(Up)
 _encoder = msgspec.json.Encoder()
 
 
-def snapshot(upstream: str, version: int = 1, **model: object) -> Snapshot:
+def snapshot(url: str, version: int = 1, **model: object) -> Snapshot:
     """One provider `acme` with one key and one model `gpt-4`; `model` overrides the model's fields."""
     fields: dict[str, object] = {"id": "gpt-4", "provider": "acme", "upstream": "gpt-4", "price": PRICE, **model}
-    provider = Provider("acme", "custom", "openai", upstream, keys=(ProviderKey("7", PROVIDER_KEY),))
+    provider = Provider("acme", "custom", "openai", url, keys=(ProviderKey("7", PROVIDER_KEY),))
     return Snapshot(version, time.time_ns(), (provider,), (Model(**fields),))  # type: ignore[arg-type]
 
 

@@ -27,7 +27,7 @@ def read(tmp_path: Path, show: str = "", env_file: str = "", **given: str) -> su
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ({"STORAGE_BACKEND": "mysql"}, "STORAGE_BACKEND='mysql' is not known: use memory, sqlite, postgres or nats."),
+        ({"STORAGE_BACKEND": "mysql"}, "STORAGE_BACKEND='mysql' is not known: use memory, sqlite or postgres."),
         ({"STORAGE_BACKEND": "nats"}, "STORAGE_BACKEND='nats' is not there yet: use memory, sqlite or postgres."),
         ({"OPENAI_PORT": "http"}, "OPENAI_PORT='http' is not a whole number."),
         ({"OPENAI_PORT": "0"}, "OPENAI_PORT=0 is out of range: from 1 to 65535."),
