@@ -66,7 +66,6 @@ class ChatRequest(msgspec.Struct):
 _decoder = msgspec.json.Decoder(ChatRequest)
 _encoder = msgspec.json.Encoder()
 _members = msgspec.json.Decoder(dict[str, Raw])
-_messages = msgspec.json.Decoder(Message)
 
 
 def decode(body: bytes) -> ChatRequest:
@@ -74,7 +73,7 @@ def decode(body: bytes) -> ChatRequest:
     try:
         request = _decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise _explain(str(error), body) from None
+        raise _explain(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
     except RecursionError:
@@ -137,13 +136,11 @@ def _append(body: bytes, changes: dict[str, bytes | None]) -> bytes:
     return body[: body.rindex(b"}")] + added + b"}"
 
 
-def _explain(problem: str, body: bytes) -> InvalidRequest:
+def _explain(problem: str) -> InvalidRequest:
     """msgspec's message as one that names the parameter."""
     found = LOCATION.search(problem)
     where = found.group(1) if found else ""
     what = problem[: found.start()] if found else problem
-    if where.startswith("messages[...]"):
-        where = where.replace("[...]", f"[{_first_bad_message(body)}]", 1)
     named = BACKTICKED.search(what)
     if named is not None and what.startswith(("Object missing required field", "Object contains unknown field")):
         where = f"{where}.{named.group(1)}" if where else named.group(1)
@@ -151,13 +148,3 @@ def _explain(problem: str, body: bytes) -> InvalidRequest:
     if not where:
         return InvalidRequest(f"The request body must be a JSON object: {what}.")
     return InvalidRequest(f"`{where}`: {what[0].lower()}{what[1:]}.", where)
-
-
-def _first_bad_message(body: bytes) -> int:
-    raw = _members.decode(body)["messages"]
-    for index, message in enumerate(msgspec.json.decode(raw, type=list[Raw])):
-        try:
-            _messages.decode(message)
-        except msgspec.ValidationError:
-            return index
-    return 0

@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def _collect_rarely() -> None:
-    """Calls leave no cycles behind (a test counts them), so the garbage collector need not look at each of them."""
+    """Calls are written to leave no cycles behind, so the garbage collector need not look at each of them."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)

@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
         self._set_deadline()
         if len(self.server.connections) > self.limits.connections:
             self._refuse(Refusal(503, "Too many open connections; try again shortly."))
+            self.advance()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.server.connections.discard(self)
@@ -236,6 +237,7 @@ class Connection(asyncio.Protocol):
         self.server.buffered += self.reader.held - self.held
         self.held = self.reader.held
         if self.server.buffered > self.limits.buffered_bytes and not self.deaf:
+            self.waiting.clear()  # none of them has begun
             self._refuse(Refusal(503, "The server holds as many request bodies as it may; try again shortly."))
 
     def _time_message(self) -> None:
@@ -249,6 +251,11 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refusal: Refusal) -> None:
         """Answer with `refusal` when it is its turn; read nothing more."""
         self.deaf = True
+        self.reader.forget()
+        kept = [item for item in (self.current, *self.waiting) if isinstance(item, Exchange)]
+        self.reader.held = sum(len(item.body) for item in kept)
+        self.server.buffered += self.reader.held - self.held
+        self.held = self.reader.held
         self.waiting.append(refusal)
 
     def _answer_refusal(self, refusal: Refusal) -> None:

@@ -106,7 +106,10 @@ class Endpoint:
         settings = self._gateway.settings
         if origin in settings.cors_origins or "*" in settings.cors_origins:
             return True
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
         return settings.cors and parts.scheme in ("http", "https") and parts.hostname in LOOPBACK
 
     # --- small answers ------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from llm.core.dialects import DIALECTS
 from llm.core.errors import Unavailable
 from llm.core.model_list import ModelList
 from llm.core.routing import Catalogue, Deployment, header_value
-from llm.core.snapshot import ProviderKey, Snapshot
+from llm.core.snapshot import Provider, ProviderKey, Snapshot
 from llm.core.uplink import Observation
 from llm.gateway.journal import Journal
 from llm.gateway.metrics import Metrics
@@ -65,7 +65,7 @@ class Gateway:
         self.models: ModelList | None = None
         self.connections: Callable[[], int] = lambda: 0
         self.uplink_connected: Callable[[], bool] = lambda: False
-        self._routes: dict[str, tuple[Route, ...]] = {}
+        self._routes: dict[str, tuple[Provider, tuple[Route, ...]]] = {}
         self._turns: dict[str, int] = {}
         self._first_snapshot = asyncio.Event()
         self.idle = asyncio.Event()
@@ -83,7 +83,8 @@ class Gateway:
         """The configuration, once there is one. Raises Unavailable after SNAPSHOT_WAIT_SECONDS."""
         if self.catalogue is None:
             try:
-                await asyncio.wait_for(self._first_snapshot.wait(), SNAPSHOT_WAIT_SECONDS)
+                # In a task of its own: a conducted coroutine has none, and a time-out needs one.
+                await asyncio.ensure_future(asyncio.wait_for(self._first_snapshot.wait(), SNAPSHOT_WAIT_SECONDS))
             except TimeoutError:
                 raise Unavailable("The control plane gave no configuration yet.", 5, "no_configuration") from None
         assert self.catalogue is not None
@@ -105,15 +106,17 @@ class Gateway:
     def routes(self, deployment: Deployment) -> tuple[Route, ...]:
         """A deployment's routes, one per key, beginning with the key whose turn it is (by weight)."""
         provider = deployment.provider
-        found = self._routes.get(provider.name)
-        if found is None:
+        cached = self._routes.get(provider.name)
+        if cached is not None and cached[0] is provider:
+            found = cached[1]
+        else:  # none yet, or another snapshot's: a call that began before an edit may still ask by the old one
             weighted: list[ProviderKey | None] = []
             for one in provider.keys:
                 weighted += [one] * max(1, min(one.weight, MAX_WEIGHT))
             weighted = weighted or [None]
             made = {key.id if key else "": Route(deployment, key) for key in weighted}
             found = tuple(made[key.id if key else ""] for key in weighted)
-            self._routes[provider.name] = found
+            self._routes[provider.name] = (provider, found)
         if len(found) == 1:
             return found
         turn = self._turns[provider.name] = (self._turns.get(provider.name, -1) + 1) % len(found)

@@ -90,8 +90,9 @@ class Journal:
         """Write a record; the signal is fired when it is in the file (or the disk has refused it for now)."""
         if record.number != self.next_number:
             raise ValueError(f"The next record is number {self.next_number}, not {record.number}.")
-        self.next_number += 1
-        self._pending.append(_encoder.encode(record))
+        line = _encoder.encode(record)
+        self.next_number += 1  # only now: a number without a line would be a hole for good
+        self._pending.append(line)
         if not self._waiting:
             self.loop.call_soon(self._flush)
         written = Signal()

@@ -76,6 +76,10 @@ class RequestReader:
             if self._fed > self._limits.head_bytes + READ_AHEAD:
                 raise Refusal(431, "The request's head is too large.")
 
+    def forget(self) -> None:
+        """Drop what is half read: it will not be read on."""
+        self._body = []
+
     # --- llhttp calls these -------------------------------------------------------------------------------------------
     def on_message_begin(self) -> None:
         self.count += 1

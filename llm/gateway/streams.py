@@ -32,6 +32,7 @@ async def relay(call: Call, gateway: Gateway, dialect: Dialect) -> None:
     assert route is not None
     provider = deployment.provider.name
     if not (reply.header(b"content-type") or b"").lower().startswith(sse.CONTENT_TYPE):
+        reply.cancel()  # or it would go on generating what nobody reads
         raise ProviderBroken(f"Provider {provider} answered a streaming request without a stream.")
     decoder = dialect.stream(request, provider, route.key.secret if route.key else None)
     waited = time.perf_counter_ns()
@@ -66,11 +67,14 @@ class Relay:
                 raise decoder.error
             if not decoder.done and not decoder.finished:
                 raise ProviderBroken(f"Provider {provider} ended the stream before the answer was complete.")
+            if self._call.first_byte_at is None:
+                raise ProviderBroken(f"Provider {provider} sent an empty stream.")
         except LlmError as error:
+            if self._call.first_byte_at is None:
+                self._reply.cancel()
+                raise
             if decoder.done and isinstance(error, ProviderTimeout):
                 return None
-            if self._call.first_byte_at is None:
-                raise
             return error
         finally:
             exchange.on_pause = exchange.on_resume = None

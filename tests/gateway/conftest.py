@@ -1,0 +1,76 @@
+"""A gateway worker in this process, between a provider and a control plane of our own, all on real sockets."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from llm.core.snapshot import Snapshot
+from llm.gateway.settings import Settings
+from llm.gateway.worker import Worker
+from tests.gateway.client import Answer, Client, ask
+from tests.gateway.control import SECRET, Control, snapshot
+from tests.gateway.provider import Provider
+
+
+class Running:
+    """The worker with what is around it."""
+
+    def __init__(self, worker: Worker, port: int, provider: Provider, control: Control) -> None:
+        self.worker = worker
+        self.port = port
+        self.provider = provider
+        self.control = control
+
+    async def ask(self, request: bytes, method: str = "POST") -> Answer:
+        return await ask(self.port, request, method)
+
+    async def connect(self) -> Client:
+        return await Client.connect(self.port)
+
+    async def configure(self, new: Snapshot) -> None:
+        """Push a snapshot and wait until it is served by."""
+        await self.control.push(new)
+        await until(lambda: self.worker.gateway.catalogue.version == new.version)  # type: ignore[union-attr]
+
+    def set_timeout(self, seconds: float) -> None:
+        """What REQUEST_TIMEOUT_SECONDS would say."""
+        self.worker.gateway.settings = msgspec.structs.replace(self.worker.gateway.settings, request_timeout=seconds)
+
+
+async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Tests that need other settings override this fixture with `msgspec.structs.replace`."""
+    return Settings(port=0, uplink_secret=SECRET, journal_dir=tmp_path / "journal", request_timeout=5, drain_seconds=5)
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    async with Provider() as running:
+        yield running
+
+
+@pytest.fixture
+async def control(provider: Provider) -> AsyncIterator[Control]:
+    async with Control(snapshot(provider.url)) as running:
+        yield running
+
+
+@pytest.fixture
+async def gateway(settings: Settings, provider: Provider, control: Control) -> AsyncIterator[Running]:
+    worker = Worker(msgspec.structs.replace(settings, uplink_url=control.url))
+    port = await worker.start()
+    await worker.gateway.configured()
+    yield Running(worker, port, provider, control)
+    await worker.stop()
