@@ -117,6 +117,8 @@ class _Serving:
             if not stopped.done():
                 (failure if failure.done() else start).result()  # raises what went wrong
                 await stopped
+            start.cancel()  # nothing more is started from here on
+            await asyncio.wait({start})
             self._console.say(f"\n{stopped.result().name}: finishing what is in work (again to end at once) ...")
             return 0 if await self._drained() else INTERRUPTED
         finally:

@@ -197,7 +197,7 @@ WHITENOISE_USE_FINDERS = True
 LANGUAGE_CODE = "en"
 USE_TZ = True
 TIME_ZONE = "UTC"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # the same bound as circuit_breaker/control.py sets on the wire
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # the same bound as circuit_breaker/server.py sets on the wire
 
 # --- GraphQL, live updates, tasks ------------------------------------------------------------------------------------
 GRAPHENE = {"SCHEMA": "circuit_breaker.schema.schema"}

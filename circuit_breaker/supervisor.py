@@ -59,9 +59,9 @@ class Supervisor:
 
     async def start(self, child: Child) -> None:
         """Start it for the first time; from then on it is kept running."""
-        self._children[child.name] = child
         started = time.monotonic()
         process = await self._spawn(child, [*child.arguments, *child.first_arguments])
+        self._children[child.name] = child
         self._keepers[child.name] = asyncio.create_task(self._keep(child, process, started))
 
     def release(self, name: str) -> None:
@@ -133,7 +133,16 @@ class Supervisor:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
             started = time.monotonic()
-            process = await self._spawn(child, child.arguments)
+            process = await self._spawn_again(child)
+
+    async def _spawn_again(self, child: Child) -> asyncio.subprocess.Process:
+        """A machine short of processes, memory or files for a while does not end the keeping."""
+        while True:
+            try:
+                return await self._spawn(child, child.arguments)
+            except OSError as error:
+                self._console.say(f"{child.name} cannot be started ({error}); trying again in {LONGEST_PAUSE:g} s.")
+                await asyncio.sleep(LONGEST_PAUSE)
 
     def _fail(self, message: str) -> None:
         if not self._failed.done():
@@ -159,8 +168,11 @@ class Supervisor:
     def _write_register(self) -> None:
         children = {name: process.pid for name, process in self._processes.items()}
         unfinished = self._register.with_suffix(".part")
-        unfinished.write_text(json.dumps({"supervisor": os.getpid(), "children": children}))
-        unfinished.rename(self._register)
+        try:
+            unfinished.write_text(json.dumps({"supervisor": os.getpid(), "children": children}))
+            unfinished.rename(self._register)
+        except OSError as error:  # a full disk: the register is for people and tests, the children matter more
+            self._console.say(f"{self._register} is not up to date: {error}.")
 
 
 def _ending(code: int) -> str:

@@ -6,6 +6,7 @@ mutation: giving another one replaces it. Settings arrive checked (`core/configu
 """
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from llm.core.configuration import ModelSettings, ProviderSettings, bad, slug_of
 from llm.core.providers import PROVIDERS, provider_defaults
@@ -50,6 +51,7 @@ def _provider(wanted: ProviderSettings) -> Provider:
     edited = {*provider.edited, "name", "provider_type"}
     provider.name = wanted.name
     if wanted.base_url:
+        _refuse_to_carry_keys_away(provider, wanted)
         provider.base_url = wanted.base_url
         edited.add("base_url")
     if wanted.api_key and provider.auth == "none" and provider.source == Source.API:
@@ -57,6 +59,16 @@ def _provider(wanted: ProviderSettings) -> Provider:
     provider.edited = sorted(edited)
     provider.save()
     return provider
+
+
+def _refuse_to_carry_keys_away(provider: Provider, wanted: ProviderSettings) -> None:
+    """Keys are write-only: whoever may change an address must not thereby have the stored keys sent to it."""
+    here, there = urlsplit(provider.base_url), urlsplit(wanted.base_url or "")
+    if provider.pk is None or (here.scheme, here.netloc) == (there.scheme, there.netloc):
+        return
+    if not provider.keys.filter(enabled=True).exists():
+        return
+    raise bad("baseUrl", f"would send the keys stored for {provider.slug!r} to another host; disable them in the admin")
 
 
 def _set_key(provider: Provider, secret: str) -> None:
