@@ -236,3 +236,19 @@ def test_no_field_of_the_schema_is_a_secret() -> None:
     outputs = str(schema).split("input LlmProviderConfigInput")[0]
     assert "apiKey" not in outputs
     assert "secret" not in outputs.lower()
+
+
+def test_an_address_on_another_host_does_not_carry_stored_keys_away(db: None) -> None:
+    from llm.core.configuration import ConfigurationError, ProviderSettings
+    from llm.models import Provider
+    from llm.services.configure import configure_provider
+
+    def mine(address: str, key: str | None = None) -> None:
+        configure_provider(ProviderSettings("openai", "Mine", address, key, ()))
+
+    mine("https://one.test/v1", "sk-stored-secret-1")
+    with pytest.raises(ConfigurationError, match="another host"):
+        mine("http://elsewhere.test/v1")
+    assert Provider.objects.get(slug="mine").base_url == "https://one.test/v1"
+    mine("https://one.test/v2")
+    assert Provider.objects.get(slug="mine").base_url == "https://one.test/v2"
