@@ -228,7 +228,7 @@ class Connection(asyncio.Protocol):
             self.held -= released
             self.server.buffered -= released
         self.current = None
-        if not exchange.keep_alive:
+        if not exchange.keep_alive or (self.server.draining and not self.waiting):
             self._linger()
         else:
             self.advance()

@@ -44,6 +44,7 @@ async def chat(exchange: Exchange, gateway: Gateway) -> None:
         await _attempt(call, candidates, gateway)
     except LlmError as error:
         await _fail(call, error)
+        _forget_traceback(error)
     except Exception:  # the edge: a defect becomes a 500 with its trace in our log, never in the answer
         log.exception("A call failed in the gateway (request %s)", call.request_id.decode("ascii"))
         await _fail(call, LlmError("Internal error in the gateway."))
@@ -116,6 +117,13 @@ def _head(call: Call, route: Route, body: bytes) -> bytes:
         if fault is not None:
             return b"%b%d\r\nx-sandbox-fault: %b\r\n\r\n" % (route.head, len(body), fault)
     return b"%b%d\r\n\r\n" % (route.head, len(body))
+
+
+def _forget_traceback(error: BaseException | None) -> None:
+    """A traceback holds the frames that hold the error: a cycle, which only the garbage collector would free."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__
 
 
 async def _fail(call: Call, error: LlmError) -> None:

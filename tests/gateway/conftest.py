@@ -9,11 +9,13 @@ import msgspec
 import pytest
 
 from llm.core.snapshot import Snapshot
+from llm.gateway.server import HttpServer
 from llm.gateway.settings import Settings
 from llm.gateway.worker import Worker
 from tests.gateway.client import Answer, Client, ask
 from tests.gateway.control import SECRET, Control, snapshot
 from tests.gateway.provider import Provider
+from tests.gateway.serving import SMALL, Echo, Served
 
 
 class Running:
@@ -74,3 +76,13 @@ async def gateway(settings: Settings, provider: Provider, control: Control) -> A
     await worker.gateway.configured()
     yield Running(worker, port, provider, control)
     await worker.stop()
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    """The HTTP server alone, without a gateway behind it."""
+    echo = Echo()
+    server = HttpServer(echo, SMALL)
+    yield Served(echo, server, await server.listen("127.0.0.1", 0))
+    await server.drain(1)
+    assert server.buffered == 0, "every held byte was given back"

@@ -1,0 +1,52 @@
+"""Event streams cut anywhere come together again."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm.core import sse
+from llm.core.sse import EventCutter, EventTooLarge, events
+
+LINES = st.lists(
+    st.sampled_from([b"data: {}", b"data:x", b": comment", b"event: e", b"id: 1", b""]), min_size=1, max_size=4
+)
+
+
+@given(
+    written=st.lists(LINES, max_size=8),
+    end=st.sampled_from([b"\n", b"\r\n"]),
+    cuts=st.lists(st.integers(0, 400), max_size=10),
+)
+def test_whole_events_come_out_however_they_arrive(written: list[list[bytes]], end: bytes, cuts: list[int]) -> None:
+    data = b"".join(end.join(lines) + end + end for lines in written)
+    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    cutter = EventCutter()
+    blocks = [cutter.feed(data[a:b]) for a, b in itertools.pairwise(edges)]
+    assert b"".join(blocks) == data
+    assert cutter.rest() == b""
+    assert all(block == b"" or block.endswith((b"\n\n", b"\n\r\n")) for block in blocks)
+
+
+@given(st.binary(max_size=200), st.integers(0, 200))
+def test_no_byte_is_lost_or_invented(data: bytes, cut: int) -> None:
+    cutter = EventCutter()
+    assert cutter.feed(data[:cut]) + cutter.feed(data[cut:]) + cutter.rest() == data
+
+
+def test_events_are_told_apart_with_their_data() -> None:
+    block = b"data: one\n\n: comment\n\nevent: e\r\ndata: two\r\ndata:three\r\n\r\n"
+    assert list(events(block)) == [
+        (b"data: one\n\n", b"one"),
+        (b": comment\n\n", b""),
+        (b"event: e\r\ndata: two\r\ndata:three\r\n\r\n", b"two\nthree"),
+    ]
+
+
+def test_an_event_without_end_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 100)
+    cutter = EventCutter()
+    with pytest.raises(EventTooLarge):
+        for _ in range(20):
+            cutter.feed(b"data: xxxxxxxx")
