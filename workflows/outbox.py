@@ -10,6 +10,7 @@ import atexit
 import logging
 import queue
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -236,22 +237,21 @@ def _start_herald() -> None:
 
 
 def _tell_other_processes() -> None:
+    """Waits in this daemon thread itself: a wait in an executor's thread would keep the process from ending."""
     import asyncio
 
     from channels.layers import get_channel_layer
 
-    async def tell() -> None:
-        layer = get_channel_layer()
+    layer = get_channel_layer()
+    with asyncio.Runner() as runner:
         while True:
-            await asyncio.to_thread(_grown.wait)
+            _grown.wait()
             _grown.clear()
             try:
-                await layer.group_send(LOG_GROUP, {"type": "log.grew"})
+                runner.run(layer.group_send(LOG_GROUP, {"type": "log.grew"}))
             except Exception:
                 logger.debug("The hint that the log has grown was not sent", exc_info=True)
-                await asyncio.sleep(1)
-
-    asyncio.run(tell())
+                time.sleep(1)
 
 
 atexit.register(flush, 2.0)

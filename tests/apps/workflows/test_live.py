@@ -1,6 +1,9 @@
 """Live views of the log: every event once, in order, whoever writes and whenever one subscribes."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -270,3 +273,15 @@ async def test_another_process_is_heard_through_redis_long_before_the_next_poll(
         assert event.data == {"n": number}
     await events.aclose()
     await asyncio.sleep(0.1)
+
+
+def test_a_process_that_told_others_of_its_log_can_end() -> None:
+    """The herald waits for ever; an interpreter that joined it would hang at exit."""
+    need(listens("127.0.0.1", 6379), "no Redis at 127.0.0.1:6379")
+    code = "import django, time; django.setup(); from workflows import outbox; outbox._announce(); time.sleep(0.5)"
+    environment = os.environ | {
+        "REDIS_URL": "redis://127.0.0.1:6379/0",
+        "DJANGO_SETTINGS_MODULE": "circuit_breaker.settings",
+    }
+    done = subprocess.run([sys.executable, "-c", code], env=environment, timeout=20, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
