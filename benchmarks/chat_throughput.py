@@ -80,6 +80,7 @@ def measure(folder: Path, seconds: int, rounds: int, connections: int) -> tuple[
         "UPLINK_URL": f"ws://127.0.0.1:{CONTROL}/uplink",
         "UPLINK_SECRET": "uplink-secret-for-tests",
         "JOURNAL_DIR": str(folder / "journal"),
+        "LOG_LEVEL": "warning",
     }
     with ExitStack() as stack:
         stack.enter_context(measuring.nginx(folder / "mock", _mock()))

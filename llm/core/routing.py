@@ -34,14 +34,16 @@ LAST_RESORT = 1_000_000
 class Deployment:
     """One model at one provider, with what every call needs prepared as bytes."""
 
-    __slots__ = ("model", "model_header", "model_json", "provider", "provider_header")
+    __slots__ = ("header_lines", "model", "model_json", "provider")
 
     def __init__(self, model: Model, provider: Provider) -> None:
         self.model = model
         self.provider = provider
         self.model_json = msgspec.json.encode(model.upstream)
-        self.model_header = header_value(model.id)
-        self.provider_header = header_value(provider.name)
+        self.header_lines = b"x-circuit-breaker-provider: %b\r\nx-circuit-breaker-model: %b\r\n" % (
+            header_value(provider.name),
+            header_value(model.id),
+        )
 
 
 class Catalogue:

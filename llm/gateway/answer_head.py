@@ -4,7 +4,7 @@ import json
 from email.utils import formatdate
 from http import HTTPStatus
 
-from llm.gateway.exchange import Exchange, Headers
+from llm.gateway.exchange import Exchange, HeaderLines, Headers, lines
 from llm.gateway.request_reader import Refusal
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -14,10 +14,10 @@ BODILESS = frozenset({204, 304})
 REFUSAL_CODES = {408: "request_timeout", 413: "request_too_large", 503: "overloaded"}
 
 
-def head_lines(exchange: Exchange, status: int, headers: Headers, date: bytes) -> list[bytes]:
+def head_lines(exchange: Exchange, status: int, headers: Headers | HeaderLines, date: bytes) -> list[bytes]:
     """Status line and headers, without the ones about length and without the blank line."""
-    parts = [b"%b: %b\r\n" % header for header in headers]
-    parts[:0] = (STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status, date)
+    first = STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status
+    parts = [first, date, headers if isinstance(headers, bytes) else lines(headers)]
     if not exchange.keep_alive:
         parts.append(b"connection: close\r\n")
     elif exchange.version == "1.0":

@@ -7,18 +7,23 @@ metered. Tokens the provider did not report are our own estimate, marked so: fou
 import os
 import time
 
-from billing.core.pricing import Usage, cost_nano
+from billing.core.pricing import NANO, Usage, cost_nano
 from billing.core.usage import CallRecord, Outcome
 from llm.core.chat import ChatRequest
 from llm.core.errors import LlmError, MethodNotAllowed
 from llm.core.errors import body as error_body
 from llm.core.options import Options
 from llm.core.routing import Deployment
-from llm.gateway.exchange import Exchange, Headers
+from llm.gateway.exchange import Exchange, HeaderLines, lines
 from llm.gateway.gateway import Gateway, Route
 from llm.gateway.provider_connection import Reply
 
 JSON = (b"content-type", b"application/json")
+HEADERS = (
+    b"content-type: %b\r\nx-request-id: %b\r\n%b"
+    b"x-circuit-breaker-attempts: %d\r\nx-circuit-breaker-overhead-ms: %.3f\r\n"
+)
+HEADERS_AND_COST = HEADERS + b"x-circuit-breaker-cost: %d.%09d\r\n"
 CLIENT_GONE = 499
 MAX_ID, MAX_LABEL = 128, 256
 _process = os.urandom(8).hex()
@@ -53,25 +58,18 @@ class Call:
         if self.reply is not None:
             self.reply.cancel()
 
-    def overhead_ns(self) -> int:
-        """Time spent in the gateway itself so far."""
-        return max(0, time.perf_counter_ns() - self.exchange.received_at - self.provider_ns)
+    def overhead_us(self) -> int:
+        """Microseconds spent in the gateway itself so far."""
+        return (time.perf_counter_ns() - self.exchange.received_at - self.provider_ns) // 1000
 
-    def headers(self, content_type: bytes, cost: int | None = None) -> Headers:
+    def headers(self, content_type: bytes, overhead_us: int, cost: int | None = None) -> HeaderLines:
         """The headers of an answer, with what is known of it so far."""
         deployment = self.deployment
         assert deployment is not None
-        headers = [
-            (b"content-type", content_type),
-            (b"x-request-id", self.request_id),
-            (b"x-circuit-breaker-provider", deployment.provider_header),
-            (b"x-circuit-breaker-model", deployment.model_header),
-            (b"x-circuit-breaker-attempts", b"%d" % self.attempts),
-            (b"x-circuit-breaker-overhead-ms", b"%.3f" % (self.overhead_ns() / 1e6)),
-        ]
-        if cost is not None:
-            headers.append((b"x-circuit-breaker-cost", b"%d.%09d" % divmod(cost, 1_000_000_000)))
-        return headers
+        known = (content_type, self.request_id, deployment.header_lines, self.attempts, overhead_us / 1000)
+        if cost is None:
+            return HEADERS % known
+        return HEADERS_AND_COST % (*known, cost // NANO, cost % NANO)
 
     def record(
         self,
@@ -118,21 +116,22 @@ class Call:
             origin=_label(origin.decode("latin-1")) if origin is not None else None,
             error_code=error_code,
             attempts=self.attempts,
-            overhead_us=self.overhead_ns() // 1000,
+            overhead_us=self.overhead_us(),
         )
 
     def refuse(self, error: LlmError) -> None:
         """Answer with an error in OpenAI's shape."""
-        refuse(self.exchange, error, self.request_id, self.headers(JSON[1]) if self.deployment is not None else None)
+        headers = None if self.deployment is None else self.headers(JSON[1], self.overhead_us())
+        refuse(self.exchange, error, self.request_id, headers)
 
 
-def refuse(exchange: Exchange, error: LlmError, request: bytes, headers: Headers | None = None) -> None:
+def refuse(exchange: Exchange, error: LlmError, request: bytes, headers: HeaderLines | None = None) -> None:
     """The same for any exchange."""
-    headers = headers or [JSON, (b"x-request-id", request)]
+    headers = headers or lines([JSON, (b"x-request-id", request)])
     if error.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after))))
+        headers += b"retry-after: %d\r\n" % max(1, round(error.retry_after))
     if isinstance(error, MethodNotAllowed):
-        headers.append((b"allow", error.allowed.encode("ascii")))
+        headers += b"allow: %b\r\n" % error.allowed.encode("ascii")
     exchange.respond(error.status, headers, error_body(error))
 
 

@@ -13,7 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, cast
 
 from llm.gateway.answer_head import BODILESS, CONTINUE, PROBE, error_body, head_lines, in_chunks, refusal_answer
-from llm.gateway.exchange import Exchange, Headers
+from llm.gateway.exchange import Exchange, HeaderLines, Headers
 from llm.gateway.request_reader import Refusal, RequestReader
 
 if TYPE_CHECKING:
@@ -162,17 +162,18 @@ class Connection(asyncio.Protocol):
         self._set_deadline()
 
     # --- the exchange calls these (Sink) ------------------------------------------------------------------------------
-    def send_whole(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
+    def send_whole(self, exchange: Exchange, status: int, headers: Headers | HeaderLines, body: bytes) -> None:
         head = self._head(exchange, status, headers)
-        if status not in BODILESS:
-            head.append(b"content-length: %d\r\n" % len(body))
-        head.append(b"\r\n")
-        if exchange.method != "HEAD" and status not in BODILESS:
-            head.append(body)
-        self._write(b"".join(head))
+        if status in BODILESS:
+            head.append(b"\r\n")
+        else:
+            head.append(b"content-length: %d\r\n\r\n" % len(body))
+            if exchange.method != "HEAD":
+                head.append(body)
+        self.server.outbox.write(self.transport, b"".join(head))
         self._finish(exchange)
 
-    def send_head(self, exchange: Exchange, status: int, headers: Headers) -> None:
+    def send_head(self, exchange: Exchange, status: int, headers: Headers | HeaderLines) -> None:
         if exchange.version == "1.0" and exchange.length is None:
             exchange.keep_alive = False
         head = self._head(exchange, status, headers)
@@ -216,7 +217,7 @@ class Connection(asyncio.Protocol):
             else:
                 exchange.respond(500, [(b"content-type", b"application/json")], error_body(500, "Internal error."))
 
-    def _head(self, exchange: Exchange, status: int, headers: Headers) -> list[bytes]:
+    def _head(self, exchange: Exchange, status: int, headers: Headers | HeaderLines) -> list[bytes]:
         if (self.server.draining or self.half_closed) and not self.waiting:
             exchange.keep_alive = False
         return head_lines(exchange, status, headers, self.server.date)
@@ -230,8 +231,11 @@ class Connection(asyncio.Protocol):
         self.current = None
         if not exchange.keep_alive or (self.server.draining and not self.waiting):
             self._linger()
-        else:
+        elif self.waiting or self.reader.in_message or self.advancing:
             self.advance()
+        elif not self.writing_paused:
+            self.unsent = 0
+            self.deadline = self.server.loop.time() + self.limits.idle_seconds
 
     def _count_held(self) -> None:
         self.server.buffered += self.reader.held - self.held

@@ -24,6 +24,9 @@ from llm.gateway.exchange import Exchange, Headers
 from llm.gateway.gateway import Gateway
 from llm.gateway.steps import conduct
 
+CHAT = b"/v1/chat/completions"
+UNUSUAL = frozenset({b"origin", b"content-encoding"})
+"""Headers that need a look before a call begins."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 EXPOSED = (
     b"x-request-id, retry-after, x-circuit-breaker-provider, x-circuit-breaker-model, x-circuit-breaker-cost, "
@@ -47,6 +50,10 @@ class Endpoint:
         }
 
     def __call__(self, exchange: Exchange) -> None:
+        fields = exchange.fields
+        if exchange.path == CHAT and exchange.method == "POST" and not (fields.keys() & UNUSUAL):
+            conduct(pipeline.chat(exchange, self._gateway))
+            return
         try:
             self._route(exchange)
         except LlmError as error:
@@ -58,7 +65,7 @@ class Endpoint:
         origin = exchange.fields.get(b"origin")
         if origin is not None and self._preflight(exchange, origin.decode("latin-1")):
             return
-        if path == b"/v1/chat/completions":
+        if path == CHAT:
             self._chat(exchange)
             return
         if len(path) > 1:

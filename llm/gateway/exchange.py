@@ -14,14 +14,16 @@ from typing import Protocol
 
 Headers = list[tuple[bytes, bytes]]
 """Names in lower case. Values must hold no CR or LF: whoever puts foreign text there cleans it first."""
+HeaderLines = bytes
+"""The same as it stands on the wire, each line with its CRLF: for heads that are mostly known in advance."""
 
 
 class Sink(Protocol):
     """Where a door's answers go. Implemented by each door, used by nobody else."""
 
-    def send_whole(self, exchange: "Exchange", status: int, headers: Headers, body: bytes) -> None: ...
+    def send_whole(self, exchange: "Exchange", status: int, headers: Headers | HeaderLines, body: bytes) -> None: ...
 
-    def send_head(self, exchange: "Exchange", status: int, headers: Headers) -> None: ...
+    def send_head(self, exchange: "Exchange", status: int, headers: Headers | HeaderLines) -> None: ...
 
     def send_part(self, exchange: "Exchange", data: bytes) -> None: ...
 
@@ -52,14 +54,23 @@ class Exchange:
     on_pause: Callable[[], None] | None = None
     on_resume: Callable[[], None] | None = None
 
-    def __init__(self, sink: Sink, method: str, path: bytes, query: bytes, headers: Headers, body: bytes) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        method: str,
+        path: bytes,
+        query: bytes,
+        headers: Headers,
+        body: bytes,
+        fields: dict[bytes, bytes] | None = None,
+    ) -> None:
         self.sink = sink
         self.method = method
         self.path = path
         """As sent, percent-escapes untouched, without the query."""
         self.query = query
         self.headers = headers
-        self.fields = dict(headers)
+        self.fields = dict(headers) if fields is None else fields
         """The same by name; of several alike the last."""
         self.body = body
 
@@ -67,18 +78,18 @@ class Exchange:
         """The value of a header (`name` in lower case), or None."""
         return self.fields.get(name)
 
-    def respond(self, status: int, headers: Headers, body: bytes = b"") -> None:
+    def respond(self, status: int, headers: Headers | HeaderLines, body: bytes = b"") -> None:
         """Send a whole answer. `content-length` is added."""
         if self._open_to_start():
             self.started = self.ended = True
-            self.sink.send_whole(self, status, headers + self.extra_headers if self.extra_headers else headers, body)
+            self.sink.send_whole(self, status, self._with_extra(headers) if self.extra_headers else headers, body)
 
-    def start(self, status: int, headers: Headers, length: int | None = None) -> None:
+    def start(self, status: int, headers: Headers | HeaderLines, length: int | None = None) -> None:
         """Send the head of an answer that comes in parts. With `length`, exactly so many bytes must be written."""
         if self._open_to_start():
             self.started = True
             self.length = length
-            self.sink.send_head(self, status, headers + self.extra_headers if self.extra_headers else headers)
+            self.sink.send_head(self, status, self._with_extra(headers) if self.extra_headers else headers)
 
     def write(self, data: bytes) -> None:
         """Send a part of the body, after `start`."""
@@ -110,12 +121,21 @@ class Exchange:
             if self.on_disconnect is not None and not self.ended:
                 self.on_disconnect()
 
+    def _with_extra(self, headers: Headers | HeaderLines) -> Headers | HeaderLines:
+        extra = self.extra_headers or []
+        return headers + lines(extra) if isinstance(headers, bytes) else headers + extra
+
     def _open_to_start(self) -> bool:
         if self.gone:
             return False
         if self.started:
             raise RuntimeError("This exchange has been answered already.")
         return True
+
+
+def lines(headers: Headers) -> HeaderLines:
+    """Headers as they stand on the wire."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 Handler = Callable[[Exchange], None]

@@ -148,14 +148,16 @@ class Gateway:
     def observation(self) -> Observation:
         """The counters for the control plane."""
         metrics = self.metrics
+        providers = metrics.figures()
+        refused = metrics.refused
         return Observation(
             started_at=metrics.started_at,
             at=time.time_ns(),
-            requests=metrics.requests,
-            errors=metrics.errors,
+            requests=sum(one.requests for one in providers.values()) + sum(refused.values()),
+            errors=sum(one.errors for one in providers.values()) + sum(n for code, n in refused.items() if code >= 500),
             in_flight=metrics.in_flight,
             connections=self.connections(),
-            latency_us_total=metrics.latency_us,
+            latency_us_total=sum(one.latency_us_total for one in providers.values()),
             journal_lag=self.journal.lag,
-            providers=metrics.figures(),
+            providers=providers,
         )

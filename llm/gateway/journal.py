@@ -54,6 +54,8 @@ class Journal:
         self.loop = asyncio.get_running_loop()
         self.failing = False
         """The last write was refused by the disk."""
+        self.accepting = True
+        """Whether a new call may begin."""
         self._segment_bytes = segment_bytes
         self._limit_bytes = limit_bytes
         self._lock = _lock(folder)
@@ -63,6 +65,7 @@ class Journal:
         self.acknowledged = min(_read_mark(folder, self.segments[0].first - 1), self.written)
         self._file = os.open(self.segments[-1].path, os.O_WRONLY | os.O_APPEND)
         self._size = sum(segment.size for segment in self.segments)
+        self.accepting = self._size < limit_bytes
         self._pending: list[bytes] = []
         self._waiting: list[Signal] = []
         self._unsynced = False
@@ -70,11 +73,6 @@ class Journal:
         """Set after every write; the uplink waits for it."""
         self._timer = self.loop.call_later(FSYNC_SECONDS, self._tick)
         self._syncing: asyncio.Future[None] | None = None
-
-    @property
-    def accepting(self) -> bool:
-        """Whether a new call may begin."""
-        return not self.failing and self._size < self._limit_bytes
 
     @property
     def lag(self) -> int:
@@ -106,6 +104,7 @@ class Journal:
             segment = self.segments.pop(0)
             segment.path.unlink(missing_ok=True)
             self._size -= segment.size
+        self.accepting = not self.failing and self._size < self._limit_bytes
 
     async def close(self) -> None:
         """Write and sync what is left, and let go of the folder."""
@@ -130,6 +129,7 @@ class Journal:
                 log.error("The journal in %s cannot be written (%s): new calls are refused.", self.folder, error)
             self.failing = True
             self.loop.call_later(RETRY_SECONDS, self._flush)
+        self.accepting = not self.failing and self._size < self._limit_bytes
         self.on_written.set()
         for signal in waiting:
             signal.fire()

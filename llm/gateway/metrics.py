@@ -37,21 +37,12 @@ class Histogram:
 class Series:
     """What is counted per provider, model and status."""
 
-    __slots__ = ("calls", "cost_nano", "tokens")
+    __slots__ = ("calls", "cost_nano", "errors", "latency_us", "tokens")
 
     def __init__(self) -> None:
-        self.calls = 0
+        self.calls = self.errors = self.latency_us = 0
         self.cost_nano = 0
         self.tokens = [0, 0, 0, 0, 0]
-
-
-class Figures:
-    """What is counted per provider, for observations."""
-
-    __slots__ = ("errors", "latency_us", "requests")
-
-    def __init__(self) -> None:
-        self.requests = self.errors = self.latency_us = 0
 
 
 class Metrics:
@@ -60,13 +51,9 @@ class Metrics:
     def __init__(self) -> None:
         self.started_at = time.time_ns()
         self.in_flight = 0
-        self.requests = 0
-        self.errors = 0
-        self.latency_us = 0
         self.refused: dict[int, int] = {}
         """Answers with an error that were no metered call, by status."""
         self.series: dict[tuple[str, str, int], Series] = {}
-        self.providers: dict[str, Figures] = {}
         self.latency = Histogram(SECONDS)
         self.first_byte = Histogram(SECONDS)
         self.overhead = Histogram(OVERHEAD_SECONDS)
@@ -75,17 +62,10 @@ class Metrics:
         """A metered call has ended."""
         microseconds = (record.finished_at - record.started_at) // 1000
         failed = record.outcome != "ok" and record.outcome != "cancelled"
-        self.requests += 1
-        self.errors += failed
-        self.latency_us += microseconds
-        figures = self.providers.get(record.provider)
-        if figures is None:
-            figures = self.providers[record.provider] = Figures()
-        figures.requests += 1
-        figures.errors += failed
-        figures.latency_us += microseconds
         series = self.series.get((record.provider, record.model, record.status)) or self._series(record)
         series.calls += 1
+        series.errors += failed
+        series.latency_us += microseconds
         series.cost_nano += record.cost_nano
         usage, tokens = record.usage, series.tokens
         tokens[0] += usage.input
@@ -94,19 +74,27 @@ class Metrics:
             tokens[1] += usage.cached_input
             tokens[2] += usage.cache_write
             tokens[4] += usage.reasoning
-        self.latency.add(microseconds)
-        self.overhead.add(record.overhead_us)
+        latency, overhead = self.latency, self.overhead
+        latency.counts[bisect_left(latency.limits, microseconds)] += 1
+        latency.total += microseconds
+        overhead.counts[bisect_left(overhead.limits, record.overhead_us)] += 1
+        overhead.total += record.overhead_us
         if record.first_byte_at is not None:
             self.first_byte.add((record.first_byte_at - record.started_at) // 1000)
 
     def count_refused(self, status: int) -> None:
         """A request was answered with an error before any provider was called."""
-        self.requests += 1
-        self.errors += status >= 500
         self.refused[status] = self.refused.get(status, 0) + 1
 
     def figures(self) -> dict[str, ProviderFigures]:
-        return {name: ProviderFigures(one.requests, one.errors, one.latency_us) for name, one in self.providers.items()}
+        """Totals by provider."""
+        totals: dict[str, list[int]] = {}
+        for (provider, _, _), one in self.series.items():
+            total = totals.setdefault(provider, [0, 0, 0])
+            total[0] += one.calls
+            total[1] += one.errors
+            total[2] += one.latency_us
+        return {provider: ProviderFigures(*total) for provider, total in totals.items()}
 
     def render(self, gauges: Mapping[str, tuple[str, float]]) -> bytes:
         """Prometheus text. `gauges`: name → (help, value)."""

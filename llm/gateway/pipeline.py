@@ -8,7 +8,7 @@ come in pieces.
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from billing.core.pricing import Usage
 from billing.core.usage import Outcome
@@ -57,27 +57,20 @@ async def chat(exchange: Exchange, gateway: Gateway) -> None:
 async def _attempt(call: Call, candidates: Sequence[Deployment], gateway: Gateway) -> None:
     """Try candidates in order until one answers. Raises the last failure."""
     failure: ProviderError | None = None
-    for deployment, route in _in_turn(candidates, gateway):  # the breaker skips here
-        if call.exchange.gone:
-            raise Cancelled("The client hung up.")
-        call.attempts += 1
-        call.deployment, call.route = deployment, route
-        try:
-            await _ask(call, gateway, deployment, route)
-        except ProviderError as error:
-            failure = error
-            if not error.retryable or call.attempts >= MAX_ATTEMPTS:
-                break
-        else:
-            return
+    for deployment in candidates:
+        for route in gateway.routes(deployment):  # the breaker skips here
+            if call.exchange.gone:
+                raise Cancelled("The client hung up.")
+            call.attempts += 1
+            call.deployment, call.route = deployment, route
+            try:
+                return await _ask(call, gateway, deployment, route)
+            except ProviderError as error:
+                if not error.retryable or call.attempts >= MAX_ATTEMPTS:
+                    raise
+                failure = error
     assert failure is not None
     raise failure
-
-
-def _in_turn(candidates: Sequence[Deployment], gateway: Gateway) -> Iterator[tuple[Deployment, Route]]:
-    for deployment in candidates:
-        for route in gateway.routes(deployment):
-            yield deployment, route
 
 
 async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Route) -> None:
@@ -108,7 +101,7 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
     record = call.record("ok", 200, usage, estimated_output=estimated_output)
     gateway.metrics.count_call(record)
     await gateway.journal.append(record)
-    exchange.respond(200, call.headers(JSON[1], record.cost_nano), answer)
+    exchange.respond(200, call.headers(JSON[1], record.overhead_us, record.cost_nano), answer)
 
 
 def _head(call: Call, route: Route, body: bytes) -> bytes:

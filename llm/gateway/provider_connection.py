@@ -162,7 +162,6 @@ class ProviderConnection(asyncio.Protocol):
             self._fail_unanswered()
             return
         reply.sent = True
-        self.pool.upstream.busy.add(self)
         self.pool.upstream.outbox.write(self._transport, reply.request)
 
     def drop(self) -> None:
@@ -188,6 +187,7 @@ class ProviderConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self.pool.opened += 1
+        self.pool.upstream.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
         reply = self.reply
@@ -212,7 +212,7 @@ class ProviderConnection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._lost = True
         reply = self.reply
-        self.pool.upstream.busy.discard(self)
+        self.pool.upstream.connections.discard(self)
         self.pool.lost(self)
         if reply is None:
             return
@@ -255,7 +255,6 @@ class ProviderConnection(asyncio.Protocol):
     def _hand_over(self, reply: Reply) -> None:
         """The answer is whole: free the connection first, for the caller may ask again at once."""
         self.reply = None
-        self.pool.upstream.busy.discard(self)
         if self._paused:
             self.resume()
         if self._keep and not self._transport.is_closing():

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 READ_AHEAD = 262_144
 """The most an event loop hands over at once; a head may be followed by this much in the same call."""
-CHECKED = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
+NOTABLE = frozenset({b"transfer-encoding", b"expect"})
 HOP_HEADERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
 
 
@@ -52,15 +52,17 @@ class RequestReader:
         self.in_message = self.in_body = False
         self.expects_continue = False
         """The client waits for `100 Continue` before it sends the body."""
-        self._fed = self._head_size = self._body_size = 0
+        self._fresh = self._fed = self._seen = self._body_size = 0
         self._url = b""
         self._version = ""
-        self._checked: Headers = []
         self._headers: Headers = []
+        self._head: Headers = []
+        self._fields: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
 
     def feed(self, data: bytes) -> None:
         """Raises Refusal."""
+        self._fresh = len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -71,10 +73,8 @@ class RequestReader:
             raise
         except httptools.HttpParserError as error:
             raise Refusal(400, f"This is not a valid HTTP/1.1 request: {error}.") from None
-        if self.in_message and not self.in_body:
-            self._fed += len(data)
-            if self._fed > self._limits.head_bytes + READ_AHEAD:
-                raise Refusal(431, "The request's head is too large.")
+        if self.in_message:
+            self._bound_what_is_no_progress()
 
     def forget(self) -> None:
         """Drop what is half read: it will not be read on."""
@@ -85,7 +85,7 @@ class RequestReader:
         self.count += 1
         self.in_message = True
         self.in_body = False
-        self._fed = self._head_size = 0
+        self._fed = 0
         self._url = b""
         self._headers = []
 
@@ -95,34 +95,24 @@ class RequestReader:
             raise Refusal(414, f"The request target is longer than {self._limits.target_bytes} bytes.")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_size += len(name) + len(value) + 4
-        headers = self._headers
-        if self._head_size > self._limits.head_bytes or len(headers) >= self._limits.header_count:
-            raise Refusal(431, "The request has too many headers, or too large ones.")
-        if self.in_body:
-            return  # trailers are counted and dropped
-        name = name.lower()
-        headers.append((name, value))
-        if name in CHECKED:
-            self._checked.append((name, value))
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         self.in_body = True
+        self._head = headers = self._headers
+        self._headers = []  # what comes now are trailers, which go nowhere
+        self._fields = fields = dict(headers)
+        limits = self._limits
+        if len(headers) > limits.header_count or self._fed + self._fresh > limits.head_bytes:
+            self._check_size(headers)
+        self._fed = 0
         self._version = self._parser.get_http_version()
-        checked, self._checked = self._checked, []
         if self._parser.should_upgrade():
             self._upgrading = True
-            return
-        if self._version not in ("1.1", "1.0"):
-            raise Refusal(505, f"HTTP/{self._version} is not spoken here; use HTTP/1.1.")
-        hosts = 0
-        for name, value in checked:
-            if name == b"host":
-                hosts += 1
-            else:
-                self._check(name, value)
-        if hosts > 1 or (hosts == 0 and self._version == "1.1"):
-            raise Refusal(400, "A request needs exactly one Host header.")
+        elif self._version != "1.1" or fields.keys() & NOTABLE or len(fields) < len(headers) or b"host" not in fields:
+            self._check_head(fields)
+        if int(fields.get(b"content-length", 0)) > limits.body_bytes:
+            raise Refusal(413, f"The request body is larger than {limits.body_bytes} bytes.")
 
     def on_body(self, part: bytes) -> None:
         self._body_size += len(part)
@@ -146,7 +136,7 @@ class RequestReader:
         path, _, query = self._url.partition(b"?")
         if not path.startswith(b"/"):
             path = _origin_form(method, path)
-        exchange = Exchange(self._sink, method, path, query, self._headers, body)
+        exchange = Exchange(self._sink, method, path, query, self._head, body, self._fields)
         exchange.received_at = time.perf_counter_ns()
         exchange.client = self.client
         if self._version != "1.1":
@@ -156,16 +146,34 @@ class RequestReader:
         self._ready.append(exchange)
 
     # --- checks -------------------------------------------------------------------------------------------------------
-    def _check(self, name: bytes, value: bytes) -> None:
-        if name == b"content-length":
-            if int(value) > self._limits.body_bytes:
-                raise Refusal(413, f"The request body is larger than {self._limits.body_bytes} bytes.")
-        elif name == b"transfer-encoding":
-            self._check_coding(value)
-        elif value.lower() != b"100-continue":
-            raise Refusal(417, "The only expectation met here is 100-continue.")
-        else:
+    def _check_size(self, headers: Headers) -> None:
+        size = sum(len(name) + len(value) + 4 for name, value in headers)
+        if size > self._limits.head_bytes or len(headers) > self._limits.header_count:
+            raise Refusal(431, "The request has too many headers, or too large ones.")
+
+    def _check_head(self, fields: dict[bytes, bytes]) -> None:
+        """What is rare, and what a proxy must not let pass though llhttp does."""
+        if self._version not in ("1.1", "1.0"):
+            raise Refusal(505, f"HTTP/{self._version} is not spoken here; use HTTP/1.1.")
+        hosts = sum(name == b"host" for name, _ in self._head)
+        if hosts > 1 or (hosts == 0 and self._version == "1.1"):
+            raise Refusal(400, "A request needs exactly one Host header.")
+        coding, expected = fields.get(b"transfer-encoding"), fields.get(b"expect")
+        if coding is not None:
+            self._check_coding(coding)
+        if expected is not None:
+            if expected.lower() != b"100-continue":
+                raise Refusal(417, "The only expectation met here is 100-continue.")
             self.expects_continue = self._version == "1.1"
+
+    def _bound_what_is_no_progress(self) -> None:
+        """A head without end, and within a body chunk extensions or trailers without end, must stop somewhere."""
+        if self._body_size != self._seen:
+            self._seen = self._body_size
+            self._fed = 0
+        self._fed += self._fresh
+        if self._fed > self._limits.head_bytes + READ_AHEAD:
+            raise Refusal(431, "The request's head is too large.")
 
     def _check_coding(self, value: bytes) -> None:
         if self._version == "1.0":
@@ -178,8 +186,8 @@ class RequestReader:
         if method == b"CONNECT":
             raise Refusal(405, "This is not a forward proxy: CONNECT is refused.")
         head = [b"%b %b HTTP/%b" % (method, self._url, self._version.encode())]
-        head += [b"%b: %b" % header for header in self._headers if header[0] not in HOP_HEADERS]
-        if any(name == b"connection" and b"close" in value.lower() for name, value in self._headers):
+        head += [b"%b: %b" % header for header in self._head if header[0] not in HOP_HEADERS]
+        if any(name == b"connection" and b"close" in value.lower() for name, value in self._head):
             head.append(b"connection: close")
         self._upgrading = False
         self._parser = httptools.HttpRequestParser(self)

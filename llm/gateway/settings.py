@@ -56,7 +56,7 @@ class Settings(msgspec.Struct, frozen=True):
     log_level: str = "INFO"
     """LOG_LEVEL, or RUST_LOG"""
     drain_seconds: float = 30.0
-    """GATEWAY_DRAIN_SECONDS: how long SIGTERM waits for calls under way."""
+    """GATEWAY_DRAIN_SECONDS: how long ending may take after SIGTERM, most of it for calls under way."""
 
     def __repr__(self) -> str:
         return f"Settings(name={self.name!r}, host={self.host!r}, port={self.port}, uplink_url={self.uplink_url!r})"

@@ -20,7 +20,7 @@ from llm.gateway.provider_connection import FOREVER, Cancelled, Reply
 AFTER_DONE_SECONDS = 1.0
 """How long a provider may keep a connection busy after it has said that it is done."""
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
-STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+STREAM_HEADERS = b"cache-control: no-cache\r\nx-accel-buffering: no\r\n"
 
 
 async def relay(call: Call, gateway: Gateway, dialect: Dialect) -> None:
@@ -94,7 +94,7 @@ class Relay:
         call, exchange = self._call, self._exchange
         if call.first_byte_at is None:
             call.first_byte_at = time.time_ns()
-            exchange.start(200, [*call.headers(EVENT_STREAM), *STREAM_HEADERS])
+            exchange.start(200, call.headers(EVENT_STREAM, call.overhead_us()) + STREAM_HEADERS)
         exchange.write(block)
 
     def _pause(self) -> None:

@@ -56,7 +56,7 @@ class Upstream:
         self.bounds = bounds or Bounds()
         self.loop = asyncio.get_running_loop()
         self.outbox = Outbox(self.loop)
-        self.busy: set[ProviderConnection] = set()
+        self.connections: set[ProviderConnection] = set()
         self._tls = tls
         self._pools: dict[Origin, Pool] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -71,9 +71,8 @@ class Upstream:
         if pool is None:
             pool = self._pools[origin] = Pool(self, origin)
         reply.request = head + body
-        connection = pool.take()
-        if connection is not None:
-            connection.ask(reply)
+        if pool.idle:  # the usual case, without a turn of the event loop
+            pool.idle.pop().ask(reply)
         else:
             self.later(pool.acquire(reply))
 
@@ -94,12 +93,12 @@ class Upstream:
         self._sweeper.cancel()
         for pool in self._pools.values():
             pool.close()
-        for connection in list(self.busy):
+        for connection in list(self.connections):
             connection.drop()
 
     def _sweep(self) -> None:
         now = self.loop.time()
-        for connection in [one for one in self.busy if one.reply is not None and one.reply.deadline <= now]:
+        for connection in [one for one in self.connections if one.reply and one.reply.deadline <= now]:
             connection.time_out()
         for pool in self._pools.values():
             pool.sweep(now)
@@ -116,10 +115,6 @@ class Pool:
         self.opened = 0
         self.connecting = 0
         self.waiting: deque[asyncio.Future[ProviderConnection | None]] = deque()
-
-    def take(self) -> ProviderConnection | None:
-        """An idle connection, if there is one: the usual case, without a turn of the event loop."""
-        return self.idle.pop() if self.idle else None
 
     async def acquire(self, reply: Reply) -> None:
         """Ask on a new connection, or on one that comes free."""
@@ -183,12 +178,11 @@ class Pool:
             if not turn.done():
                 turn.set_result(connection)
                 return
-        now = self.upstream.loop.time()
-        if len(self.idle) >= self.upstream.bounds.idle_limit or now - connection.born > MAX_AGE_SECONDS:
-            connection.drop()
-        else:
-            connection.idle_since = now
+        if len(self.idle) < self.upstream.bounds.idle_limit:
+            connection.idle_since = 0.0
             self.idle.append(connection)
+        else:
+            connection.drop()
 
     def lost(self, connection: ProviderConnection) -> None:
         """A connection is no more."""
@@ -198,9 +192,12 @@ class Pool:
         self._let_another_connect()
 
     def sweep(self, now: float) -> None:
-        for connection in [one for one in self.idle if now - one.idle_since > IDLE_SECONDS]:
-            self.idle.remove(connection)
-            connection.drop()
+        """Close what has been idle for long, or is old: how long is measured here, to spare every call a look."""
+        for connection in list(self.idle):
+            connection.idle_since = connection.idle_since or now
+            if now - connection.idle_since > IDLE_SECONDS or now - connection.born > MAX_AGE_SECONDS:
+                self.idle.remove(connection)
+                connection.drop()
 
     def close(self) -> None:
         for connection in self.idle:

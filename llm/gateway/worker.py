@@ -51,8 +51,10 @@ class Worker:
 
     async def stop(self) -> None:
         """Drain and end."""
-        if not await self.server.drain(self.settings.drain_seconds):
-            log.warning("Calls were still under way after %g seconds and have been cut.", self.settings.drain_seconds)
+        whole = self.settings.drain_seconds
+        patience = max(whole - 2 * HAND_OVER_SECONDS, whole / 2)
+        if not await self.server.drain(patience):
+            log.warning("Calls were still under way after %g seconds and have been cut.", patience)
         if self.gateway.metrics.in_flight:
             self.gateway.idle.clear()
             with contextlib.suppress(TimeoutError):
