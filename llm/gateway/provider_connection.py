@@ -3,7 +3,8 @@
 `await reply.arrived` waits for the whole answer, or for its head when streamed; a streamed one is then given to a
 receiver: `relay` hands over what has come already and every later part at once, without a task in between. `pause`
 and `resume` carry the client's slowness to the provider. Whoever no longer wants the answer calls `cancel`, which
-closes the connection.
+closes the connection. A request is sent again, once, on a new connection, only where it is proved that the provider
+took none of it (`staleness.py` says what a proof is); otherwise the reply fails and says that nobody knows.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 import httptools
 
 from llm.core.errors import LlmError, ProviderBroken, ProviderTimeout
+from llm.gateway.staleness import bytes_acknowledged, input_waits
 from llm.gateway.steps import Signal
 
 if TYPE_CHECKING:
@@ -139,7 +141,6 @@ class ProviderConnection(asyncio.Protocol):
         self._headers: dict[bytes, bytes] = {}
         self.on_header = self._headers.__setitem__  # called by llhttp, with no frame of ours
         self._parser = httptools.HttpResponseParser(self)
-        self._calls = 0
         self._head_size = 0
         self._received = self._interim = False
         self._whole = False
@@ -147,18 +148,29 @@ class ProviderConnection(asyncio.Protocol):
         self._keep = False
         self._paused = False
         self._lost = False
+        self._acknowledged = 0
+        """Bytes the provider had acknowledged before the request under way; 0: not asked, or not known."""
+        self._untouched = False
+        """It is proved that the provider took nothing of the request under way."""
+
+    def rested(self) -> bool:
+        """Asked after a rest, before `ask`: whether the provider has kept the connection. Prepares for a proof."""
+        if input_waits(self._transport):
+            return False
+        self._acknowledged = bytes_acknowledged(self._transport)
+        return True
 
     def ask(self, reply: Reply) -> None:
         """Send the reply's request. Everything that happens is told to the reply."""
         if reply.cancelled:
             self.pool.give_back(self)
             return
-        self._calls += 1
         self._head_size = 0
         self._received = self._whole = False
         self.reply = reply
         reply.connection = self
         if self._lost or self._transport.is_closing():
+            self._untouched = True
             self._fail_unanswered()
             return
         reply.sent = True
@@ -209,6 +221,10 @@ class ProviderConnection(asyncio.Protocol):
                 reply.fail(ProviderBroken(f"{self.pool.origin} sends no end of headers."))
                 self.drop()
 
+    def eof_received(self) -> None:
+        """The provider will send no more. What it has acknowledged by now is all it will ever take up."""
+        self._untouched = 0 < self._acknowledged == bytes_acknowledged(self._transport)
+
     def connection_lost(self, error: Exception | None) -> None:
         self._lost = True
         reply = self.reply
@@ -255,6 +271,7 @@ class ProviderConnection(asyncio.Protocol):
     def _hand_over(self, reply: Reply) -> None:
         """The answer is whole: free the connection first, for the caller may ask again at once."""
         self.reply = None
+        self._acknowledged = 0
         if self._paused:
             self.resume()
         if self._keep and not self._transport.is_closing():
@@ -265,17 +282,24 @@ class ProviderConnection(asyncio.Protocol):
             reply.finish()
 
     def _fail_unanswered(self) -> None:
-        """The connection is gone. If it was a pooled one and nothing had come, the provider had closed it: ask anew."""
+        """The connection is gone before the answer was whole: ask anew if nothing was taken, else fail."""
         reply, self.reply = self.reply, None
         if reply is None:
             return
         reply.connection = None
-        stale = self._calls > 1 and not self._received and not reply.replaced
-        if stale and reply.error is None:
+        if self._untouched and not self._received and not reply.replaced and reply.error is None:
             reply.replaced = True
+            reply.sent = False
             self.pool.upstream.later(self.pool.replace(reply))
+        elif self._received:
+            reply.fail(ProviderBroken(f"{self.pool.origin} broke the connection off in the middle of its answer."))
         else:
-            reply.fail(ProviderBroken(f"{self.pool.origin} broke the connection off."))
+            reply.fail(
+                ProviderBroken(
+                    f"{self.pool.origin} broke the connection off without an answer. Whether it took the request up is"
+                    " not known, so it was not sent to it again."
+                )
+            )
 
     def _says_where_it_ends(self) -> bool:
         """Whether a connection closed before the end of the message is a cut."""

@@ -2,9 +2,9 @@
 
 `Upstream.begin` sends one request and fills a `Reply`. Promised: TLS with verification; connect, answer and idle
 time-outs; at most `open_limit` connections to one origin and at most `wait_limit` calls waiting for one; a pooled
-connection that turns out stale is replaced once, and only if not one byte of an answer had come; new connections
-after `MAX_AGE_SECONDS`, so that a change in DNS is followed. Not here: retries of any other kind (pipeline.py),
-proxies, HTTP/2. One connection's life is `provider_connection.py`.
+connection that has rested is looked at before it is used, and one that proves stale after sending is replaced once,
+only if the provider took nothing (`staleness.py`); new connections after `MAX_AGE_SECONDS`, so that a change in DNS
+is followed. Not here: retries of any other kind (pipeline.py). One connection's life is `provider_connection.py`.
 """
 
 import asyncio
@@ -71,10 +71,13 @@ class Upstream:
         if pool is None:
             pool = self._pools[origin] = Pool(self, origin)
         reply.request = head + body
-        if pool.idle:  # the usual case, without a turn of the event loop
-            pool.idle.pop().ask(reply)
-        else:
-            self.later(pool.acquire(reply))
+        while pool.idle:  # the usual case, without a turn of the event loop
+            connection = pool.idle.pop()
+            if not connection.idle_since or connection.rested():
+                connection.ask(reply)
+                return
+            connection.drop()
+        self.later(pool.acquire(reply))
 
     def later(self, work: Coroutine[None, None, None]) -> None:
         """Run something that needs a task."""
