@@ -33,7 +33,7 @@ class Connection(asyncio.Protocol):
         self.server = server
         self.limits = server.limits
         self.waiting: deque[Exchange | Refusal] = deque()
-        self.reader = RequestReader(server.limits, self, self.waiting)
+        self.reader = RequestReader(server.limits, self, self.waiting, server.known_heads)
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.deadline = self.message_deadline = FOREVER
         self.timed = (0, False)

@@ -4,7 +4,7 @@
 input ends in a `Refusal` naming status and reason, after which the reader must not be fed again. llhttp stays strict;
 what it lets pass and a proxy must not (HTTP/0.9 and 2.0 request lines, codings before `chunked`, chunked in HTTP/1.0,
 several hosts) is refused here. An offer to upgrade (`h2c` from Java, say) is declined by reading the request once
-more without the offer.
+more without the offer. A head that was parsed before, byte for byte, is not parsed again (`KnownHeads`).
 """
 
 import time
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 READ_AHEAD = 262_144
 """The most an event loop hands over at once; a head may be followed by this much in the same call."""
 NOTABLE = frozenset({b"transfer-encoding", b"expect"})
-HOP_HEADERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
+UPGRADING = frozenset({b"upgrade", b"http2-settings"})
+HOP_HEADERS = UPGRADING | {b"connection"}
 
 
 class Refusal(Exception):
@@ -33,14 +34,39 @@ class Refusal(Exception):
         self.message = message
 
 
+class KnownHeads:
+    """Plain heads of this process's latest requests, by their bytes: clients send the same ones again and again.
+
+    Equal bytes have one reading, so what llhttp made of them holds. Only heads after which nothing special follows are
+    kept: HTTP/1.1, keep-alive, a length or no body, no expectation, no coding. When full, all are forgotten.
+    """
+
+    __slots__ = ("found",)
+    MOST, LONGEST = 1_024, 2_048
+
+    def __init__(self) -> None:
+        self.found: dict[bytes, tuple[int, str, bytes, bytes, Headers, dict[bytes, bytes]]] = {}
+        """Length of the body; method, path, query, headers, fields."""
+
+    def keep(self, head: bytes, length: int, exchange: Exchange) -> None:
+        if len(self.found) >= self.MOST:
+            self.found.clear()
+        self.found[head] = (length, exchange.method, exchange.path, exchange.query, exchange.headers, exchange.fields)
+
+
 class RequestReader:
     """The parse state of one connection. Complete requests are put into `ready`, in order."""
 
     client = ""
     """The peer's address, for the exchanges."""
 
-    def __init__(self, limits: "Limits", sink: Sink, ready: deque[Exchange | Refusal]) -> None:
+    def __init__(
+        self, limits: "Limits", sink: Sink, ready: deque[Exchange | Refusal], known: KnownHeads | None = None
+    ) -> None:
         self._limits = limits
+        self._known = known or KnownHeads()
+        self._last = False
+        """The client said that its present request is the last: what follows is llhttp's to refuse."""
         self._sink = sink
         self._ready = ready
         self._parser = httptools.HttpRequestParser(self)
@@ -62,7 +88,15 @@ class RequestReader:
 
     def feed(self, data: bytes) -> None:
         """Raises Refusal."""
+        begins = not self.in_message
+        if begins:
+            end = data.find(b"\r\n\r\n") + 4
+            known = self._known.found.get(data[:end])
+            if known is not None and len(data) - end == known[0] and not self._last:
+                self._take_known(data[end:], known)
+                return
         self._fresh = len(data)
+        before = self.count
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -75,6 +109,29 @@ class RequestReader:
             raise Refusal(400, f"This is not a valid HTTP/1.1 request: {error}.") from None
         if self.in_message:
             self._bound_what_is_no_progress()
+        elif begins and self.count == before + 1 and end <= KnownHeads.LONGEST:
+            self._keep_head(data, end)
+
+    def _take_known(self, body: bytes, known: tuple[int, str, bytes, bytes, Headers, dict[bytes, bytes]]) -> None:
+        """A whole request whose head has been read before."""
+        self.count += 1
+        self.held += len(body)
+        _, method, path, query, headers, fields = known
+        exchange = Exchange(self._sink, method, path, query, headers, body, fields)
+        exchange.received_at = time.perf_counter_ns()
+        exchange.client = self.client
+        self._ready.append(exchange)
+
+    def _keep_head(self, data: bytes, end: int) -> None:
+        """`data` was exactly one request: remember its head, if it is a plain one."""
+        exchange = self._ready[-1] if self._ready else None
+        if not isinstance(exchange, Exchange) or exchange.version != "1.1" or not exchange.keep_alive:
+            return
+        fields = exchange.fields
+        if not NOTABLE.isdisjoint(fields) or not UPGRADING.isdisjoint(fields) or len(fields) != len(exchange.headers):
+            return
+        if len(data) - end == len(exchange.body) and data[:1].isalpha():
+            self._known.keep(data[:end], len(exchange.body), exchange)
 
     def forget(self) -> None:
         """Drop what is half read: it will not be read on."""
@@ -143,6 +200,7 @@ class RequestReader:
             exchange.version = self._version
         if not self._parser.should_keep_alive():
             exchange.keep_alive = False
+            self._last = True
         self._ready.append(exchange)
 
     # --- checks -------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from llm.gateway.answer_head import date_line
 from llm.gateway.connection import Connection
 from llm.gateway.exchange import Handler
 from llm.gateway.outbox import Outbox
+from llm.gateway.request_reader import KnownHeads
 
 SWEEP_SECONDS = 0.25
 
@@ -61,6 +62,7 @@ class HttpServer:
         self.limits = limits or Limits()
         self.loop = asyncio.get_running_loop()
         self.outbox = Outbox(self.loop)
+        self.known_heads = KnownHeads()
         self.connections: set[Connection] = set()
         self.buffered = 0
         """Bytes of request bodies held now."""
