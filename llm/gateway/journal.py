@@ -2,7 +2,8 @@
 
 One process owns `JOURNAL_DIR/<name>/` (a file lock). Records are JSON lines in segment files named by their first
 number; numbers are gapless and go on after a restart, so a line's place is its number. Records of one turn of the
-event loop are written with one call; `append` returns when they are in the file. `kill -9` loses nothing; a power
+event loop are written with one call, `write_pending`, which each door calls before it sends: so a record appended
+before an answer is given to the door is in the file before the answer leaves. `kill -9` loses nothing; a power
 failure loses at most `FSYNC_SECONDS`. A torn last line is cut off. Segments whose records are all acknowledged are
 deleted. At `limit_bytes`, and while the disk refuses writes, `accepting` is False and the pipeline refuses new calls
 (503); records of calls already under way are still written, or kept in memory until the disk takes them. Next file:
@@ -18,7 +19,6 @@ from pathlib import Path
 import msgspec
 
 from billing.core.usage import CallRecord
-from llm.gateway.steps import Signal
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +67,12 @@ class Journal:
         self._size = sum(segment.size for segment in self.segments)
         self.accepting = self._size < limit_bytes
         self._pending: list[bytes] = []
-        self._waiting: list[Signal] = []
         self._unsynced = False
         self.on_written: asyncio.Event = asyncio.Event()
         """Set after every write; the uplink waits for it."""
         self._timer = self.loop.call_later(FSYNC_SECONDS, self._tick)
+        self._retry: asyncio.TimerHandle | None = None
+        """Set while the disk refuses writes: the next attempt."""
         self._syncing: asyncio.Future[None] | None = None
 
     @property
@@ -84,18 +85,15 @@ class Journal:
         """Bytes on disk."""
         return self._size
 
-    def append(self, record: CallRecord) -> Signal:
-        """Write a record; the signal is fired when it is in the file (or the disk has refused it for now)."""
+    def append(self, record: CallRecord) -> None:
+        """Take a record; it is written at the end of this turn, or before the next answer leaves."""
         if record.number != self.next_number:
             raise ValueError(f"The next record is number {self.next_number}, not {record.number}.")
         line = _encoder.encode(record)
         self.next_number += 1  # only now: a number without a line would be a hole for good
+        if not self._pending:
+            self.loop.call_soon(self.write_pending)
         self._pending.append(line)
-        if not self._waiting:
-            self.loop.call_soon(self._flush)
-        written = Signal()
-        self._waiting.append(written)
-        return written
 
     def acknowledge(self, through: int) -> None:
         """Everything up to and including `through` is booked: segments that hold nothing else go."""
@@ -109,8 +107,9 @@ class Journal:
     async def close(self) -> None:
         """Write and sync what is left, and let go of the folder."""
         self._timer.cancel()
-        if self._pending:
-            self._flush()
+        if self._retry is not None:
+            self._retry.cancel()
+        self._write_again()
         if self._syncing is not None:
             await asyncio.wait([self._syncing])
         os.fsync(self._file)
@@ -118,9 +117,10 @@ class Journal:
         os.close(self._file)
         os.close(self._lock)
 
-    def _flush(self) -> None:
-        """Write what this turn of the loop has brought, and wake whoever waits for it."""
-        waiting, self._waiting = self._waiting, []
+    def write_pending(self) -> None:
+        """Write what this turn of the loop has brought. What the disk refuses stays in memory and is tried again."""
+        if not self._pending or self._retry is not None:
+            return
         try:
             self._write()
             self.failing = False
@@ -128,15 +128,15 @@ class Journal:
             if not self.failing:
                 log.error("The journal in %s cannot be written (%s): new calls are refused.", self.folder, error)
             self.failing = True
-            self.loop.call_later(RETRY_SECONDS, self._flush)
+            self._retry = self.loop.call_later(RETRY_SECONDS, self._write_again)
         self.accepting = not self.failing and self._size < self._limit_bytes
         self.on_written.set()
-        for signal in waiting:
-            signal.fire()
+
+    def _write_again(self) -> None:
+        self._retry = None
+        self.write_pending()
 
     def _write(self) -> None:
-        if not self._pending:
-            return
         if self.segments[-1].size >= self._segment_bytes:
             self._begin_segment()
         segment = self.segments[-1]

@@ -2,8 +2,8 @@
 
 Steps that later issues fill in are named where they belong: authenticate, limits, reserve, strategies, breaker.
 Errors of our tree become answers in one place. What a call used is in the journal before the last byte of its answer
-leaves. No database, no lock, no await but for the provider and the journal. Next file: `streams.py`, answers that
-come in pieces.
+leaves: the door writes it before it sends. No database, no lock, no await but for the provider. Next file:
+`streams.py`, answers that come in pieces.
 """
 
 import logging
@@ -100,7 +100,7 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
     estimated_output = 0 if usage is not None else dialect.estimate_output(answer)
     record = call.record("ok", 200, usage, estimated_output=estimated_output)
     gateway.metrics.count_call(record)
-    await gateway.journal.append(record)
+    gateway.journal.append(record)
     exchange.respond(200, call.headers(JSON[1], record.overhead_us, record.cost_nano), answer)
 
 
@@ -133,7 +133,7 @@ async def _fail(call: Call, error: LlmError) -> None:
         usage = Usage() if nothing_sent else None
         record = call.record(outcome, CLIENT_GONE if gone else error.status, usage, error_code=error.wire_code)
         gateway.metrics.count_call(record)
-        await gateway.journal.append(record)
+        gateway.journal.append(record)
     if not gone and not call.exchange.started:
         call.refuse(error)
     elif not gone:

@@ -11,7 +11,7 @@ server.drain(seconds)`, inside `run(...)`. The handler's side is `exchange.py`; 
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -57,11 +57,14 @@ class Limits(msgspec.Struct, frozen=True):
 class HttpServer:
     """One listening port of one process. Not thread-safe: everything happens in the loop that called `listen`."""
 
-    def __init__(self, handler: Handler, limits: Limits | None = None) -> None:
+    def __init__(
+        self, handler: Handler, limits: Limits | None = None, *, before_sending: Callable[[], None] | None = None
+    ) -> None:
+        """`before_sending` is called before bytes leave for any client, once for all that leave together."""
         self.handler = handler
         self.limits = limits or Limits()
         self.loop = asyncio.get_running_loop()
-        self.outbox = Outbox(self.loop)
+        self.outbox = Outbox(self.loop, before_sending)
         self.known_heads = KnownHeads()
         self.connections: set[Connection] = set()
         self.buffered = 0

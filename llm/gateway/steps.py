@@ -36,15 +36,6 @@ class Signal:
     def resume_with(self, step: Callable[[], None]) -> None:
         self._waiter = step
 
-    def future(self) -> "asyncio.Future[None]":
-        """For tasks, which can await a future but not a signal."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self.fired:
-            future.set_result(None)
-        else:
-            self._waiter = lambda: future.set_result(None)
-        return future
-
     def __await__(self) -> "Generator[Signal, None, None]":
         if not self.fired:
             yield self

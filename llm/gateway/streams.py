@@ -118,7 +118,7 @@ async def _settle(call: Call, gateway: Gateway, failure: LlmError | None, decode
         streamed=True,
     )
     gateway.metrics.count_call(record)
-    await gateway.journal.append(record)
+    gateway.journal.append(record)
     exchange = call.exchange
     if not exchange.started:
         return

@@ -30,7 +30,7 @@ class Worker:
         self.journal = Journal(settings.journal_dir / settings.name)
         self.gateway = Gateway(settings, self.journal)
         self.endpoint = Endpoint(self.gateway)
-        self.server = HttpServer(self.endpoint)
+        self.server = HttpServer(self.endpoint, before_sending=self.journal.write_pending)
         self.uplink = Uplink(
             settings.uplink_url,
             settings.uplink_secret,
