@@ -3,7 +3,7 @@
 Tools: `tool_choice` is obeyed; left free, a tool is called when the last message is the user's and shares a word of
 four letters or more with the tool's name. JSON: a schema gets a fitting value; JSON mode, or instructions that ask for
 JSON, get an object of the shape they show or the keys they name. All else gets one sentence that quotes the prompt.
-Next file: `chat.py`, which puts an answer on the wire.
+Next file: `speech.py`, which cuts it to length and counts.
 """
 
 import json
@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
+from llm.sandbox.conversation import Conversation, Tool, Turn
 from llm.sandbox.errors import Refusal
 from llm.sandbox.faults import Behaviour
 from llm.sandbox.fits import SchemaError
 from llm.sandbox.instances import instance
-from llm.sandbox.requests import ChatRequest, Message, Tool
 from llm.sandbox.text import counted_words, sentence
 
 _ASKS_FOR_JSON = re.compile(
@@ -54,74 +54,65 @@ class Answer:
     """The text is a sentence, not JSON: further choices may add to it."""
 
 
-def answer(request: ChatRequest, behaviour: Behaviour) -> Answer:
+def answer(asked: Conversation, told: Behaviour) -> Answer:
     """What to say. Refusal 400 for a tool choice or schema that cannot be followed."""
-    prompt = last_text(request.messages, "user")
-    if behaviour.huge is not None:
-        return Answer("x" * behaviour.huge)
-    if behaviour.words is not None:
-        return Answer(counted_words(behaviour.words))
-    calls = _calls(request, prompt)
+    prompt = last_text(asked.turns)
+    forced = dictated(told)
+    if forced is not None:
+        return forced
+    calls = _calls(asked, prompt)
     if calls:
         return Answer(calls=calls)
-    shape = request.response_format
-    if shape is not None and shape.type == "json_schema":
-        schema = shape.json_schema.schema if shape.json_schema else {}
-        return Answer(_instance(schema, sentence(prompt), _hints(prompt), "response_format"))
-    instructions = "\n".join(m.text() for m in request.messages if m.role in ("system", "developer"))
-    asked = f"{instructions}\n{prompt}"
-    if request.messages[-1].role == "tool":
-        return Answer(sentence(prompt) + _results(request.messages), prose=True)
-    if (shape is not None and shape.type == "json_object") or _ASKS_FOR_JSON.search(asked):
-        return Answer(_json(_object(asked, sentence(prompt))))
+    if asked.shape == "schema":
+        return Answer(_instance(asked.schema, sentence(prompt), _hints(prompt), "response_format"))
+    instructions = "\n".join(turn.text for turn in asked.turns if turn.role == "system")
+    wished = f"{instructions}\n{prompt}"
+    if asked.turns[-1].role == "tool":
+        return Answer(sentence(prompt) + _results(asked.turns), prose=True)
+    if asked.shape == "object" or _ASKS_FOR_JSON.search(wished):
+        return Answer(_json(_object(wished, sentence(prompt))))
     return Answer(sentence(prompt), prose=True)
 
 
-def last_text(messages: list[Message], role: str) -> str:
-    """The text of the last message of this role, or nothing."""
-    return next((message.text() for message in reversed(messages) if message.role == role), "")
+def dictated(told: Behaviour) -> Answer | None:
+    """The answer a directive asks for, whatever the prompt says."""
+    if told.huge is not None:
+        return Answer("x" * told.huge)
+    return Answer(counted_words(told.words)) if told.words is not None else None
 
 
-def _results(messages: list[Message]) -> str:
+def last_text(turns: tuple[Turn, ...]) -> str:
+    """The text of the user's last turn, or nothing."""
+    return next((turn.text for turn in reversed(turns) if turn.role == "user"), "")
+
+
+def _results(turns: tuple[Turn, ...]) -> str:
     """One sentence for each tool result at the end of the conversation."""
-    names = {call.id: call.function.name for message in messages for call in message.tool_calls or []}
+    names = {call.id: call.name for turn in turns for call in turn.calls}
     said: list[str] = []
-    for message in reversed(messages):
-        if message.role != "tool":
+    for turn in reversed(turns):
+        if turn.role != "tool":
             break
-        said.append(f" The tool {names.get(message.tool_call_id or '', 'you ran')} returned: {message.text()}")
+        said.append(f" The tool {names.get(turn.call_id, 'you ran')} returned: {turn.text}")
     return "".join(reversed(said))
 
 
-def _calls(request: ChatRequest, prompt: str) -> tuple[Call, ...]:
-    tools = [tool for tool in request.tools or [] if tool.name]
-    choice = request.tool_choice
-    if choice == "none" or not tools:
+def _calls(asked: Conversation, prompt: str) -> tuple[Call, ...]:
+    tools = [tool for tool in asked.tools if tool.name]
+    if asked.choice == "none" or not tools:
         return ()
-    if isinstance(choice, dict):
-        choice, tools = _narrowed(choice, tools)
-    if choice != "required":
-        if request.messages[-1].role != "user":
+    if asked.allowed is not None:
+        tools = [tool for tool in tools if tool.name in asked.allowed]
+        if not tools:
+            names = sorted(asked.allowed)
+            raise Refusal(400, f"tool_choice names no tool of this request: {names}.", param="tool_choice")
+    if asked.choice != "required":
+        if asked.turns[-1].role != "user":
             return ()
         tools = [tool for tool in tools if _mentioned(tool.name, prompt)]
-    if request.parallel_tool_calls is False or choice == "required":
+    if not asked.parallel or asked.choice == "required":
         tools = tools[:1]
     return tuple(_call(tool, prompt) for tool in tools)
-
-
-def _narrowed(choice: dict[str, Any], tools: list[Tool]) -> tuple[str, list[Tool]]:
-    """A named tool, or the list of allowed ones with its mode."""
-    allowed = choice.get("allowed_tools")
-    given = allowed.get("tools", []) if isinstance(allowed, dict) else [choice]
-    mode = str(allowed.get("mode", "auto")) if isinstance(allowed, dict) else "required"
-    inner = [entry.get("function") or entry.get("custom") or {} for entry in given if isinstance(entry, dict)]
-    names = {entry.get("name") for entry in inner if isinstance(entry, dict)}
-    left = [tool for tool in tools if tool.name in names]
-    if not left:
-        raise Refusal(
-            400, f"tool_choice names no tool of this request: {sorted(map(str, names))}.", param="tool_choice"
-        )
-    return mode, left
 
 
 def _mentioned(name: str, prompt: str) -> bool:
@@ -132,9 +123,9 @@ def _mentioned(name: str, prompt: str) -> bool:
 
 
 def _call(tool: Tool, prompt: str) -> Call:
-    if tool.function is None:
+    if tool.custom:
         return Call(tool.name, prompt, custom=True)
-    schema = tool.function.parameters or {"type": "object", "properties": {}}
+    schema = tool.schema or {"type": "object", "properties": {}}
     return Call(tool.name, _instance(schema, prompt[:ARGUMENT_CHARACTERS], _hints(prompt), "tools"))
 
 

@@ -1,9 +1,7 @@
-"""What the sandbox refuses, as OpenAI would: a status and an error object.
+"""What the sandbox refuses. `Refusal` is raised by readers of requests and caught once, in `replies.py`.
 
-`Refusal` is raised by the readers of requests and caught once, in `replies.py`.
+How a refusal looks is each wire's own business (`Wire.error` in `wire.py`).
 """
-
-import msgspec
 
 
 class Refusal(Exception):
@@ -15,15 +13,3 @@ class Refusal(Exception):
         self.message = message
         self.param = param
         self.code = code
-
-
-def error_body(status: int, message: str, *, param: str | None = None, code: str | None = None) -> bytes:
-    """OpenAI's error object, with the `type` that belongs to the status."""
-    error = {"message": message, "type": error_type(status), "param": param, "code": code}
-    return msgspec.json.encode({"error": error})
-
-
-def error_type(status: int) -> str:
-    """The `type` OpenAI sends with this status."""
-    known = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-    return known.get(status, "server_error" if status >= 500 else "invalid_request_error")

@@ -41,8 +41,12 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """The event with this number (from 0) is not JSON; a whole reply then is not JSON either."""
     error: Count | None = None
     """After so many events of a stream: an error object in band, then the end."""
+    failed: Count | None = None
+    """Of the responses API: after so many events `response.failed`; a whole reply has the status `failed`."""
+    interleave: bool = False
+    """The arguments of several tool calls are streamed in turns instead of call by call."""
     done: bool = True
-    """`done=0`: the stream ends without `[DONE]`."""
+    """`done=0`: the stream ends without its last word, `[DONE]` or `response.completed`."""
     split: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
     """Write at most so many bytes at once, so that events arrive in parts."""
     drip: Seconds = 0.0

@@ -10,8 +10,10 @@ from itertools import chain
 
 from llm.gateway.exchange import Exchange, Headers
 from llm.sandbox.faults import HEADER
+from llm.sandbox.memory import Memory
+from llm.sandbox.playing import Cut, Hang, Reply, Wait
 from llm.sandbox.record import Record
-from llm.sandbox.replies import Cut, Hang, Reply, Wait, reply
+from llm.sandbox.replies import reply
 
 CACHED_REPLIES = 1024
 CACHED_BYTES = 64 * 1024
@@ -28,6 +30,7 @@ class Sandbox:
     def __init__(self, standing: str = "") -> None:
         self.standing = standing
         self.record = Record()
+        self.memory = Memory()
         self._cache: dict[_Key, Reply] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -39,6 +42,8 @@ class Sandbox:
             return
         self.record.add(exchange.method, path, exchange.headers, exchange.body)
         answer = self._reply(exchange, path)
+        if answer.remember is not None:
+            self.memory.keep(*answer.remember)
         if answer.plain and not answer.streamed:
             exchange.respond(answer.status, _headers(answer), b"".join(answer.parts))
         elif answer.plain and answer.length <= CACHED_BYTES:
@@ -54,8 +59,9 @@ class Sandbox:
         found = self._cache.get(key)
         if found is not None:
             return found
-        made = reply(exchange.method, path, {HEADER: key[2].decode("latin-1")}, exchange.body, self.standing)
-        if len(exchange.body) <= CACHED_BYTES and made.length <= CACHED_BYTES:
+        headers = {HEADER: key[2].decode("latin-1")}
+        made = reply(exchange.method, path, headers, exchange.body, self.standing, self.memory.recall)
+        if made.cacheable and len(exchange.body) <= CACHED_BYTES and made.length <= CACHED_BYTES:
             if len(self._cache) >= CACHED_REPLIES:  # the oldest goes
                 del self._cache[next(iter(self._cache))]
             self._cache[key] = made

@@ -38,7 +38,7 @@ def pieces(text: str) -> list[str]:
     return _PIECE.findall(text)
 
 
-def until_stop(text: str, stops: list[str]) -> str:
+def until_stop(text: str, stops: tuple[str, ...]) -> str:
     """The text up to the first place where any of `stops` begins."""
     found = [place for stop in stops if stop and (place := text.find(stop)) >= 0]
     return text[: min(found)] if found else text

@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from llm.sandbox.replies import Reply, reply
+from llm.sandbox.playing import Reply
+from llm.sandbox.replies import reply
 
 CHAT = "/v1/chat/completions"
 

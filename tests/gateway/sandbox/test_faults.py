@@ -5,7 +5,7 @@ import json
 import pytest
 
 from llm.sandbox.faults import HEALTHY, Behaviour, read_directives
-from llm.sandbox.replies import Cut, Hang, Step, Wait
+from llm.sandbox.playing import Cut, Hang, Step, Wait
 from tests.gateway.sandbox.asking import ask, body, chunks, said
 
 
@@ -137,9 +137,9 @@ def test_usage_can_be_missing_or_wrong() -> None:
 def test_cached_and_reasoning_tokens_can_be_dictated() -> None:
     right = body(ask())["usage"]
     told = body(ask(fault="cached=2&reasoning=7"))["usage"]
-    assert told["prompt_tokens_details"] == {"cached_tokens": 2}
+    assert told["prompt_tokens_details"] == {"cached_tokens": 2, "audio_tokens": 0}
     assert told["prompt_tokens"] == right["prompt_tokens"]
-    assert told["completion_tokens_details"] == {"reasoning_tokens": 7}
+    assert told["completion_tokens_details"] == {"reasoning_tokens": 7, "audio_tokens": 0}
     assert told["completion_tokens"] == right["completion_tokens"] + 7
 
 

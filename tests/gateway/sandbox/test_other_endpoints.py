@@ -7,8 +7,8 @@ import struct
 
 import pytest
 
-from llm.sandbox.embeddings import embed
 from llm.sandbox.replies import reply
+from llm.sandbox.vectors import embed
 from tests.gateway.sandbox.asking import ask, body, chunks
 
 EMBEDDINGS = "/v1/embeddings"

@@ -10,16 +10,16 @@ import math
 import re
 import sys
 
-import msgspec
-
-from llm.sandbox.requests import EmbeddingRequest, texts
-from llm.sandbox.text import count_tokens
-
 DEFAULT_DIMENSIONS = 256
 KNOWN_DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
 """Stand-ins have the size of what they stand in for, so that a column made for one takes the other."""
 
 _WORD = re.compile(r"\w+")
+
+
+def dimensions_of(name: str) -> int:
+    """How long vectors of this model are, directives and prefix left out."""
+    return KNOWN_DIMENSIONS.get(name.partition("?")[0].rsplit("/", 1)[-1], DEFAULT_DIMENSIONS)
 
 
 def embed(text: str, dimensions: int) -> list[float]:
@@ -34,22 +34,7 @@ def embed(text: str, dimensions: int) -> list[float]:
     return [value / length for value in vector]
 
 
-def embeddings_reply(request: EmbeddingRequest, name: str) -> bytes:
-    """The body of the answer; `name` is the model as the reply says it."""
-    asked = name.rsplit("/", 1)[-1].partition("?")[0]
-    dimensions = request.dimensions or KNOWN_DIMENSIONS.get(asked, DEFAULT_DIMENSIONS)
-    inputs = texts(request.input, "input")
-    packed = request.encoding_format == "base64"
-    data = [
-        {"object": "embedding", "index": index, "embedding": _packed(vector) if packed else vector}
-        for index, vector in enumerate(embed(text, dimensions) for text in inputs)
-    ]
-    tokens = sum(count_tokens(text) for text in inputs)
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return msgspec.json.encode({"object": "list", "data": data, "model": name, "usage": usage})
-
-
-def _packed(vector: list[float]) -> str:
+def packed(vector: list[float]) -> str:
     """32-bit little-endian floats in base64, as OpenAI packs them."""
     numbers = array.array("f", vector)
     if sys.byteorder == "big":

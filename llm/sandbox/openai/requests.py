@@ -1,18 +1,22 @@
-"""The requests the sandbox reads, typed as far as it looks at them; every other field is accepted and ignored.
+"""OpenAI's requests as the sandbox reads them, typed as far as it looks; every other field is accepted and ignored.
 
 A wrong type or an impossible value is refused as OpenAI does: 400, with the path of the fault in `param`.
 """
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from llm.sandbox.conversation import Called, Conversation, Tool, Turn
 from llm.sandbox.errors import Refusal
 
 Limit = Annotated[int, msgspec.Meta(ge=1)]
 Choices = Annotated[int, msgspec.Meta(ge=1, le=128)]
 Request = TypeVar("Request")
 MAX_TEXTS = 2048
+MAX_TOOLS = 128
+Role = Literal["system", "user", "assistant", "tool"]
+_TEXTS = ("text", "input_text", "output_text", "refusal", "summary_text")
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -38,18 +42,6 @@ class Message(msgspec.Struct, frozen=True):
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
 
-    def text(self) -> str:
-        """The text parts joined; a medium is named in brackets."""
-        if self.content is None or isinstance(self.content, str):
-            return self.content or ""
-        return " ".join(part.text if part.type == "text" else f"[{part.type}]" for part in self.content)
-
-    def media(self) -> int:
-        """How many parts are not text."""
-        if self.content is None or isinstance(self.content, str):
-            return 0
-        return sum(part.type != "text" for part in self.content)
-
 
 class Function(msgspec.Struct, frozen=True):
     name: str
@@ -60,7 +52,7 @@ class CustomTool(msgspec.Struct, frozen=True):
     name: str
 
 
-class Tool(msgspec.Struct, frozen=True):
+class ToolEntry(msgspec.Struct, frozen=True):
     type: str = "function"
     function: Function | None = None
     custom: CustomTool | None = None
@@ -89,7 +81,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
 
     model: str
     messages: Annotated[list[Message], msgspec.Meta(min_length=1)]
-    tools: Annotated[list[Tool], msgspec.Meta(max_length=128)] | None = None
+    tools: Annotated[list[ToolEntry], msgspec.Meta(max_length=MAX_TOOLS)] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
@@ -122,6 +114,7 @@ class CompletionRequest(msgspec.Struct, frozen=True):
     max_tokens: Limit | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
+    logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
 
 
 class EmbeddingRequest(msgspec.Struct, frozen=True):
@@ -146,9 +139,89 @@ def read(body: bytes, kind: type[Request]) -> Request:
         raise Refusal(400, "The body is nested too deeply.") from None
 
 
-def stops(stop: str | list[str] | None) -> list[str]:
-    """Stop sequences as a list, whichever way they were given."""
-    return [stop] if isinstance(stop, str) else stop or []
+def conversation(request: ChatRequest) -> Conversation:
+    """A chat request in the sandbox's own words."""
+    choice, allowed = narrowed(request.tool_choice)
+    form = request.response_format
+    shapes: dict[str, Literal["object", "schema"]] = {"json_object": "object", "json_schema": "schema"}
+    return Conversation(
+        turns=tuple(map(_turn, request.messages)),
+        tools=tuple(_tool(tool) for tool in request.tools or []),
+        tools_size=msgspec.json.encode(request.tools).decode() if request.tools else "",
+        choice=choice,
+        allowed=allowed,
+        parallel=request.parallel_tool_calls is not False,
+        shape=shapes.get(form.type, "text") if form is not None else "text",
+        schema=form.json_schema.schema if form is not None and form.json_schema is not None else {},
+        answers=request.n or 1,
+        stop=stops(request.stop),
+        limit=request.limit,
+    )
+
+
+def _turn(message: Message) -> Turn:
+    content = message.content
+    calls = tuple(Called(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or [])
+    text = text_of(content)
+    return Turn(role(message.role), text, visible(content), sounds(content), calls, message.tool_call_id or "")
+
+
+def _tool(tool: ToolEntry) -> Tool:
+    schema = tool.function.parameters if tool.function is not None else None
+    return Tool(tool.name, schema, custom=tool.function is None)
+
+
+def role(given: str) -> Role:
+    """One of the four; a name nobody knows counts as the user's."""
+    roles: dict[str, Role] = {
+        "system": "system",
+        "developer": "system",
+        "assistant": "assistant",
+        "tool": "tool",
+        "function": "tool",
+    }
+    return roles.get(given, "user")
+
+
+def text_of(content: str | list[Part] | None) -> str:
+    """The text parts joined; a medium is named in brackets."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    return " ".join(part.text if part.type in _TEXTS else f"[{part.type}]" for part in content)
+
+
+def visible(content: str | list[Part] | None) -> int:
+    """How many parts are images, files or the like."""
+    if content is None or isinstance(content, str):
+        return 0
+    return sum(part.type not in (*_TEXTS, "input_audio") for part in content)
+
+
+def sounds(content: str | list[Part] | None) -> int:
+    """How many parts are audio."""
+    return 0 if content is None or isinstance(content, str) else sum(part.type == "input_audio" for part in content)
+
+
+def narrowed(choice: str | dict[str, Any] | None) -> tuple[Literal["auto", "none", "required"], tuple[str, ...] | None]:
+    """A tool choice as a mode, and the names it allows: one named tool, or a list of allowed ones with its mode."""
+    if isinstance(choice, dict):
+        inner = choice.get("allowed_tools", choice if choice.get("type") == "allowed_tools" else None)
+        entries = inner.get("tools", []) if isinstance(inner, dict) else [choice]
+        mode = str(inner.get("mode", "auto")) if isinstance(inner, dict) else "required"
+        names = tuple(str(_name(entry)) for entry in entries if isinstance(entry, dict))
+        return ("required" if mode == "required" else "auto"), names
+    return ("none" if choice == "none" else "required" if choice == "required" else "auto"), None
+
+
+def _name(entry: dict[str, Any]) -> Any:
+    """Chat says `{"function": {"name": …}}`, responses `{"name": …}`."""
+    inner = entry.get("function") or entry.get("custom") or entry
+    return inner.get("name") if isinstance(inner, dict) else None
+
+
+def stops(stop: str | list[str] | None) -> tuple[str, ...]:
+    """Stop sequences, whichever way they were given."""
+    return (stop,) if isinstance(stop, str) else tuple(stop or ())
 
 
 def texts(given: str | list[str | int | list[int]], field: str) -> list[str]:
