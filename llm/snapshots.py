@@ -17,7 +17,7 @@ from llm.core import snapshot, vault
 from llm.core.providers import SANDBOX
 from llm.models import ConfigurationVersion, Model, Provider
 
-SANDBOX_CAPABILITIES = ("text_generation", "function_calling", "sandbox")
+SANDBOX_CAPABILITIES = ("text_generation", "function_calling", "embeddings", "sandbox")
 SANDBOX_RANK = 1_000_000
 
 logger = logging.getLogger(__name__)

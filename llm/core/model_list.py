@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from billing.core.pricing import Price, per_token_usd
-from llm.core.routing import VIRTUAL, Catalogue, Deployment
+from llm.core.deployment import Deployment
+from llm.core.routing import VIRTUAL, Catalogue
 
 OWNER = "circuit-breaker"
 

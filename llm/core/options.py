@@ -1,8 +1,8 @@
 """The `circuit_breaker` member of a request: what a client may ask of the routing, checked to the last field.
 
-A field or value we do not know is refused by `chat.decode`, naming it; so is a hard constraint this version cannot
-keep (`refuse_unkept`), because ignoring it would break a promise about money. Preferences (`max_latency_ms`, most
-strategies, `task_type`) are accepted and used as far as routing can. Next file: `routing.py`, which applies them.
+A field or value we do not know is refused when the request is read, naming it; so is a hard constraint this version
+cannot keep (`refuse_unkept`), because ignoring it would break a promise about money. Preferences (`max_latency_ms`,
+most strategies, `task_type`) are accepted and used as far as routing can. Next file: `routing.py`, which applies them.
 """
 
 from typing import Annotated, Literal

@@ -1,20 +1,23 @@
 """From a model name to the deployments that may answer, best first. Pure: built once per snapshot, read per request.
 
-Names: catalogue ids, aliases, `provider/model` in OpenRouter's form, and the virtual names below. Until routing by
-cost, speed and task arrives, virtual names take the lowest `Model.rank`, except that `cost_optimized` orders by
-price. The `circuit_breaker` options that are filters or orders are applied in `choose`. Next file: `model_list.py`,
-`/v1/models`.
+Names: catalogue ids, aliases, dated forms of either (`model_names.py`), `provider/model` in OpenRouter's form, and the
+virtual names below. What cannot do the operation is no candidate. Until routing by cost, speed and task arrives,
+virtual names take the lowest `Model.rank`, except that `cost_optimized` orders by price. The `circuit_breaker` options
+that are filters or orders are applied in `choose`. Next file: `model_names.py`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from billing.core.pricing import NANO, Price
-from llm.core.chat import ChatRequest
+from llm.core.deployment import Deployment
+from llm.core.dialects import DIALECTS
 from llm.core.errors import InvalidRequest, ModelNotFound, Unavailable
+from llm.core.model_names import named, undated
+from llm.core.operations import Operation, Request
 from llm.core.options import Options, refuse_unkept
-from llm.core.snapshot import Model, Provider, Snapshot
+from llm.core.snapshot import Provider, Snapshot
 
 VIRTUAL = {
     "auto": "balanced",
@@ -31,21 +34,6 @@ LAST_RESORT = 1_000_000
 """A model of this rank or more (the sandbox's own) is chosen only when there is nothing else."""
 
 
-class Deployment:
-    """One model at one provider, with what every call needs prepared as bytes."""
-
-    __slots__ = ("header_lines", "model", "model_json", "provider")
-
-    def __init__(self, model: Model, provider: Provider) -> None:
-        self.model = model
-        self.provider = provider
-        self.model_json = msgspec.json.encode(model.upstream)
-        self.header_lines = b"x-circuit-breaker-provider: %b\r\nx-circuit-breaker-model: %b\r\n" % (
-            header_value(provider.name),
-            header_value(model.id),
-        )
-
-
 class Catalogue:
     """A snapshot with its names looked up in advance."""
 
@@ -58,7 +46,7 @@ class Catalogue:
             for model in sorted(snapshot.models, key=lambda model: model.rank)
             if model.provider in self.providers
         )
-        self.names = _names(self.deployments)
+        self.names = named(self.deployments)
         by_cost = sorted(self.deployments, key=_cost_order)
         for name, strategy in VIRTUAL.items():
             self.names[name] = tuple(by_cost) if strategy == "cost_optimized" else self.deployments
@@ -73,7 +61,7 @@ class Catalogue:
             return found
         base, _, directives = name.partition("?")
         if not directives:
-            return ()
+            return self.names.get(undated(name), ())
         return tuple(
             Deployment(msgspec.structs.replace(one.model, upstream=f"{one.model.upstream}?{directives}"), one.provider)
             for one in self.names.get(base, ())
@@ -86,7 +74,14 @@ def usable(provider: Provider) -> bool:
     return bool(provider.keys) or provider.auth == "none"
 
 
-def choose(request: ChatRequest, catalogue: Catalogue) -> Sequence[Deployment]:
+def can(operation: Operation, one: Deployment) -> bool:
+    """Whether a deployment can do an operation, as far as its wire and its model's capabilities say."""
+    if operation.name not in DIALECTS[one.provider.dialect].operations:
+        return False
+    return one.says_embeds or not one.says_generates if operation.embeds else one.says_generates or not one.says_embeds
+
+
+def choose(operation: Operation, request: Request, catalogue: Catalogue) -> Sequence[Deployment]:
     """The deployments to try, in order; never empty.
 
     Raises ModelNotFound, InvalidRequest for a constraint nothing can meet, Unavailable when no provider is configured.
@@ -96,24 +91,40 @@ def choose(request: ChatRequest, catalogue: Catalogue) -> Sequence[Deployment]:
         if request.model in VIRTUAL:
             raise Unavailable("No provider with a usable key is configured; add one in the admin.", 10)
         raise ModelNotFound(request.model)
+    candidates = [one for one in candidates if can(operation, one)]
+    if not candidates:
+        raise InvalidRequest(
+            f"The model `{request.model}` cannot do {operation.name}: it is for {_purpose(operation)}. "
+            "See `capabilities` in GET /v1/models.",
+            "model",
+            "operation_not_supported",
+        )
     if request.stream:
         candidates = [one for one in candidates if one.model.supports_streaming]
         if not candidates:
             raise InvalidRequest(f"The model `{request.model}` cannot stream.", "stream")
     if isinstance(request.circuit_breaker, Options):
-        return _apply(request, request.circuit_breaker, candidates, catalogue)
+        return _apply(operation, request, request.circuit_breaker, candidates, catalogue)
     return candidates
 
 
+def _purpose(operation: Operation) -> str:
+    return "generating text" if operation.embeds else "something else, such as embeddings"
+
+
 def _apply(
-    request: ChatRequest, options: Options, candidates: Sequence[Deployment], catalogue: Catalogue
+    operation: Operation,
+    request: Request,
+    options: Options,
+    candidates: Sequence[Deployment],
+    catalogue: Catalogue,
 ) -> Sequence[Deployment]:
     refuse_unkept(options)
     chosen = list(candidates)
     if request.model in VIRTUAL:
         chosen = _in_order(chosen, options)
     for name in options.fallback_models or ():
-        chosen += [one for one in catalogue.find(name) if one not in chosen]
+        chosen += [one for one in catalogue.find(name) if one not in chosen and can(operation, one)]
     if options.require_streaming or request.stream:
         chosen = [one for one in chosen if one.model.supports_streaming]
         if not chosen:
@@ -152,18 +163,6 @@ def _preferred(
     return sorted(candidates, key=lambda one: min(places.get(name, len(wanted)) for name in names_of(one)))
 
 
-def _names(deployments: Iterable[Deployment]) -> dict[str, tuple[Deployment, ...]]:
-    """Own ids win over aliases, so that an alias of one model never hides another model."""
-    own: dict[str, list[Deployment]] = {}
-    other: dict[str, list[Deployment]] = {}
-    for one in deployments:
-        own.setdefault(one.model.id, []).append(one)
-        own.setdefault(f"{one.provider.name}/{one.model.id}", []).append(one)
-        for alias in (*one.model.aliases, *(f"{one.provider.name}/{alias}" for alias in one.model.aliases)):
-            other.setdefault(alias, []).append(one)
-    return {name: tuple(found) for name, found in (other | own).items()}
-
-
 def _own_names(one: Deployment) -> tuple[str, ...]:
     return (one.model.id, f"{one.provider.name}/{one.model.id}", *one.model.aliases)
 
@@ -177,8 +176,3 @@ def _cost_order(one: Deployment) -> tuple[bool, bool, int, int]:
 def _dearest_token(price: Price | None) -> float:
     """Nano-dollars per million; a model without a price fits under no limit."""
     return float("inf") if price is None else max(price.input, price.output)
-
-
-def header_value(text: str) -> bytes:
-    """Text as it may stand in a header: printable ASCII, anything else as `?`."""
-    return "".join(char if " " <= char <= "~" else "?" for char in text).encode("ascii")

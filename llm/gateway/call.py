@@ -1,4 +1,4 @@
-"""One chat call while it is under way, and what it leaves behind: response headers, the error it becomes, its record.
+"""One call while it is under way, and what it leaves behind: response headers, the error it becomes, its record.
 
 State only, no order of events (that is `pipeline.py`). A call that reached no provider leaves no record: nothing was
 metered. Tokens the provider did not report are our own estimate, marked so: four bytes to a token.
@@ -9,11 +9,11 @@ import time
 
 from billing.core.pricing import NANO, Usage, cost_nano
 from billing.core.usage import CallRecord, Outcome
-from llm.core.chat import ChatRequest
+from llm.core.deployment import Deployment
 from llm.core.errors import LlmError, MethodNotAllowed
 from llm.core.errors import body as error_body
+from llm.core.operations import Operation, Request
 from llm.core.options import Options
-from llm.core.routing import Deployment
 from llm.gateway.exchange import Exchange, HeaderLines, lines
 from llm.gateway.gateway import Gateway, Route
 from llm.gateway.provider_connection import Reply
@@ -33,7 +33,7 @@ _calls = 0
 class Call:
     """See the header."""
 
-    request: ChatRequest | None = None
+    request: Request | None = None
     deployment: Deployment | None = None
     """Whom we asked last."""
     route: Route | None = None
@@ -43,9 +43,10 @@ class Call:
     """Time spent waiting for providers."""
     first_byte_at: int | None = None
 
-    def __init__(self, exchange: Exchange, gateway: Gateway) -> None:
+    def __init__(self, exchange: Exchange, gateway: Gateway, operation: Operation) -> None:
         global _calls
         _calls += 1
+        self.operation = operation
         self.exchange = exchange
         self.gateway = gateway
         self.started_at = time.time_ns()
@@ -64,9 +65,8 @@ class Call:
 
     def headers(self, content_type: bytes, overhead_us: int, cost: int | None = None) -> HeaderLines:
         """The headers of an answer, with what is known of it so far."""
-        deployment = self.deployment
-        assert deployment is not None
-        known = (content_type, self.request_id, deployment.header_lines, self.attempts, overhead_us / 1000)
+        who = b"" if self.deployment is None else self.deployment.header_lines
+        known = (content_type, self.request_id, who, self.attempts, overhead_us / 1000)
         if cost is None:
             return HEADERS % known
         return HEADERS_AND_COST % (*known, cost // NANO, cost % NANO)
@@ -119,10 +119,9 @@ class Call:
             overhead_us=self.overhead_us(),
         )
 
-    def refuse(self, error: LlmError) -> None:
+    def refuse(self, error: LlmError, cost: int = 0) -> None:
         """Answer with an error in OpenAI's shape."""
-        headers = None if self.deployment is None else self.headers(JSON[1], self.overhead_us())
-        refuse(self.exchange, error, self.request_id, headers)
+        refuse(self.exchange, error, self.request_id, self.headers(JSON[1], self.overhead_us(), cost))
 
 
 def refuse(exchange: Exchange, error: LlmError, request: bytes, headers: HeaderLines | None = None) -> None:

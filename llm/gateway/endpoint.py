@@ -1,7 +1,7 @@
 """Which request goes where: the one handler behind every door. Routes, methods, CORS, and the small answers themselves.
 
 A path we do not have is OpenAI's 404, a wrong method a 405 with `Allow`. HEAD is answered as GET (the door leaves the
-body out). Chat goes to `pipeline.py`; everything else is answered at once.
+body out). Operations (`llm/core/operations`) go to `pipeline.py`; everything else is answered at once.
 """
 
 from collections.abc import Callable
@@ -18,13 +18,13 @@ from llm.core.errors import (
     Unavailable,
     UnsupportedMedia,
 )
+from llm.core.operations import OPERATIONS, Operation
 from llm.gateway import pipeline
 from llm.gateway.call import JSON, refuse, request_id
 from llm.gateway.exchange import Exchange, Headers
 from llm.gateway.gateway import Gateway
 from llm.gateway.steps import conduct
 
-CHAT = b"/v1/chat/completions"
 UNUSUAL = frozenset({b"origin", b"content-encoding"})
 """Headers that need a look before a call begins."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -50,23 +50,23 @@ class Endpoint:
         }
 
     def __call__(self, exchange: Exchange) -> None:
-        fields = exchange.fields
-        if exchange.path == CHAT and exchange.method == "POST" and not (fields.keys() & UNUSUAL):
-            conduct(pipeline.chat(exchange, self._gateway))
+        operation = OPERATIONS.get(exchange.path)
+        if operation is not None and exchange.method == "POST" and not (exchange.fields.keys() & UNUSUAL):
+            conduct(pipeline.answer(exchange, self._gateway, operation))
             return
         try:
-            self._route(exchange)
+            self._route(exchange, operation)
         except LlmError as error:
             self._gateway.metrics.count_refused(error.status)
             refuse(exchange, error, request_id(exchange.fields.get(b"x-request-id", b"")) or b"none")
 
-    def _route(self, exchange: Exchange) -> None:
+    def _route(self, exchange: Exchange, operation: Operation | None) -> None:
         path = exchange.path
         origin = exchange.fields.get(b"origin")
         if origin is not None and self._preflight(exchange, origin.decode("latin-1")):
             return
-        if path == CHAT:
-            self._chat(exchange)
+        if operation is not None:
+            self._operate(exchange, operation)
             return
         if len(path) > 1:
             path = path.rstrip(b"/")
@@ -74,18 +74,24 @@ class Endpoint:
         if found is None and path.startswith(b"/v1/models/"):
             found = self._model
         if found is None:
-            raise NotFound(f"There is no {exchange.method} {_shown(exchange.path)} here.", None, "unknown_url")
+            raise NotFound(_absent(exchange), None, "unknown_url")
+        if exchange.method == "OPTIONS":
+            exchange.respond(204, [(b"allow", b"GET, HEAD, OPTIONS")])
+            return
         if exchange.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(f"{_shown(exchange.path)} takes GET.", "GET, HEAD, OPTIONS")
         found(exchange)
 
-    def _chat(self, exchange: Exchange) -> None:
+    def _operate(self, exchange: Exchange, operation: Operation) -> None:
+        if exchange.method == "OPTIONS":
+            exchange.respond(204, [(b"allow", b"POST, OPTIONS")])
+            return
         if exchange.method != "POST":
-            raise MethodNotAllowed("/v1/chat/completions takes POST.", "POST, OPTIONS")
+            raise MethodNotAllowed(f"{_shown(exchange.path)} takes POST.", "POST, OPTIONS")
         coding = exchange.fields.get(b"content-encoding")
         if coding is not None and coding.lower() != b"identity":
             raise UnsupportedMedia("Compressed request bodies are not accepted.")
-        conduct(pipeline.chat(exchange, self._gateway))
+        conduct(pipeline.answer(exchange, self._gateway, operation))
 
     def _preflight(self, exchange: Exchange, origin: str) -> bool:
         """Apply the rule about web pages; True when this was a preflight and has been answered."""
@@ -130,7 +136,7 @@ class Endpoint:
         models = self._gateway.models
         if models is None:
             raise Unavailable("This gateway has no configuration yet.", 2, "no_configuration")
-        name = unquote(exchange.path.removeprefix(b"/v1/models/").decode("ascii", "replace"))
+        name = unquote(exchange.path.removeprefix(b"/v1/models/").decode("utf-8", "replace"))
         body = models.one(name)
         if body is None:
             raise ModelNotFound(name[:200])
@@ -164,6 +170,15 @@ class Endpoint:
 class _ForeignOrigin(InvalidRequest):
     code = "FOREIGN_ORIGIN"
     status = 403
+
+
+def _absent(exchange: Exchange) -> str:
+    if exchange.path.startswith(b"/v1/responses/"):
+        return (
+            f"There is no {exchange.method} {_shown(exchange.path)} here: this gateway passes responses on and keeps "
+            "none. Ask the provider that made it."
+        )
+    return f"There is no {exchange.method} {_shown(exchange.path)} here."
 
 
 def _shown(path: bytes) -> str:

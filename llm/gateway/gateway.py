@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from llm.core.deployment import Deployment, header_value
 from llm.core.dialects import DIALECTS
 from llm.core.errors import Unavailable
 from llm.core.model_list import ModelList
-from llm.core.routing import Catalogue, Deployment, header_value
+from llm.core.routing import Catalogue
 from llm.core.snapshot import Provider, ProviderKey, Snapshot
 from llm.core.uplink import Observation
 from llm.gateway.journal import Journal
@@ -24,20 +25,21 @@ from llm.gateway.upstream import Bounds, Origin, Upstream, read_url
 
 SNAPSHOT_WAIT_SECONDS = 10.0
 MAX_WEIGHT = 100
+MAX_HEADS = 1_000
+"""Heads kept per route. A wire whose paths hold model names may have many; beyond this all are made anew."""
 
 
 class Route:
-    """Where calls of one provider with one key go, and the head of their requests as bytes."""
+    """Where calls of one provider with one key go, and the heads of their requests as bytes, by path."""
 
-    __slots__ = ("head", "key", "origin", "sandbox")
+    __slots__ = ("_base", "_heads", "_lines", "key", "origin", "sandbox", "secret")
 
-    def __init__(self, deployment: Deployment, key: ProviderKey | None) -> None:
-        provider = deployment.provider
-        url, credentials = DIALECTS[provider.dialect].target(provider, key)
+    def __init__(self, provider: Provider, key: ProviderKey | None) -> None:
         self.key = key
+        self.secret = key.secret if key is not None else None
         self.sandbox = provider.provider_type == "sandbox"
         self.origin: Origin
-        self.origin, target = read_url(url)
+        self.origin, self._base = read_url(provider.base_url.rstrip("/"))
         default_port = 443 if self.origin.tls else 80
         host = f"[{self.origin.host}]" if ":" in self.origin.host else self.origin.host
         fields = {
@@ -46,10 +48,22 @@ class Route:
             "accept": "*/*",
             "content-type": "application/json",
             **{name.lower(): value for name, value in provider.headers.items()},
-            **credentials,
+            **DIALECTS[provider.dialect].credentials(provider, key),
         }
-        lines = [f"{name}: ".encode() + header_value(value) for name, value in fields.items()]
-        self.head = b"POST " + header_value(target) + b" HTTP/1.1\r\n" + b"\r\n".join(lines) + b"\r\ncontent-length: "
+        self._lines = b"\r\n".join([f"{name}: ".encode() + header_value(value) for name, value in fields.items()])
+        self._heads: dict[str, bytes] = {}
+
+    def head(self, path: str) -> bytes:
+        """The head of a request to `path` below the provider's base URL, up to the value of its content-length."""
+        found = self._heads.get(path)
+        if found is None:
+            if len(self._heads) >= MAX_HEADS:
+                self._heads.clear()
+            target, _, query = self._base.partition("?")
+            whole = target.rstrip("/") + path + ("&" if "?" in path else "?") * bool(query) + query
+            found = b"POST " + header_value(whole) + b" HTTP/1.1\r\n" + self._lines + b"\r\ncontent-length: "
+            self._heads[path] = found
+        return found
 
 
 class Gateway:
@@ -114,7 +128,7 @@ class Gateway:
             for one in provider.keys:
                 weighted += [one] * max(1, min(one.weight, MAX_WEIGHT))
             weighted = weighted or [None]
-            made = {key.id if key else "": Route(deployment, key) for key in weighted}
+            made = {key.id if key else "": Route(provider, key) for key in weighted}
             found = tuple(made[key.id if key else ""] for key in weighted)
             self._routes[provider.name] = (provider, found)
         if len(found) == 1:

@@ -1,4 +1,7 @@
-"""One chat call from top to bottom. Read `chat`: every step is one line there, in the order it happens.
+"""One call from top to bottom. Read `answer`: every step is one line there, in the order it happens.
+
+What the client wants done is the operation's business (`llm/core/operations`), how a provider's wire carries it the
+dialect's (`llm/core/dialects`); the order of events is the same for all, and stands here.
 
 Steps that later issues fill in are named where they belong: authenticate, limits, reserve, strategies, breaker.
 Errors of our tree become answers in one place. What a call used is in the journal before the last byte of its answer
@@ -10,16 +13,17 @@ import logging
 import time
 from collections.abc import Sequence
 
-from billing.core.pricing import Usage
+from billing.core.pricing import NANO, Usage
 from billing.core.usage import Outcome
-from llm.core import chat as wire
 from llm.core import routing
+from llm.core.deployment import Deployment, header_value
 from llm.core.dialects import DIALECTS
+from llm.core.dialects.translation import Outgoing
 from llm.core.errors import LlmError, ProviderError
-from llm.core.routing import Deployment
+from llm.core.operations import Attempt, Operation
 from llm.gateway import streams
 from llm.gateway.call import CLIENT_GONE, JSON, Call
-from llm.gateway.exchange import Exchange
+from llm.gateway.exchange import Exchange, lines
 from llm.gateway.gateway import Gateway, Route
 from llm.gateway.provider_connection import Cancelled, Reply
 
@@ -28,19 +32,19 @@ log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 3
 
 
-async def chat(exchange: Exchange, gateway: Gateway) -> None:
-    """Answer one `POST /v1/chat/completions`."""
-    call = Call(exchange, gateway)
+async def answer(exchange: Exchange, gateway: Gateway, operation: Operation) -> None:
+    """Answer one request for `operation`."""
+    call = Call(exchange, gateway, operation)
     exchange.on_disconnect = call.hang_up
     gateway.metrics.in_flight += 1
     try:
         catalogue = gateway.catalogue or await gateway.configured()
         gateway.admit()
         # authenticate: the key's rights and limits come with API keys
-        call.request = wire.decode(exchange.body)
+        call.request = operation.read(exchange.body)
         # limits: requests and tokens per minute, per key
-        candidates = routing.choose(call.request, catalogue)  # strategies rank here
-        # reserve: the worst case of this call, from a lease
+        candidates = routing.choose(operation, call.request, catalogue)  # strategies rank here
+        # reserve: the worst case (request.output_limit, request.choices) of this call, from a lease
         await _attempt(call, candidates, gateway)
     except LlmError as error:
         await _fail(call, error)
@@ -78,38 +82,42 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
     request, exchange = call.request, call.exchange
     assert request is not None
     dialect = DIALECTS[deployment.provider.dialect]
-    body = dialect.encode(exchange.body, request, deployment)
+    created = call.started_at // NANO
+    attempt = Attempt(call.operation, request, exchange.body, deployment, route.secret, call.id, created)
+    outgoing = dialect.encode(attempt)
     streamed = bool(request.stream)
     reply = call.reply = Reply(streamed, gateway.upstream.bounds.reply_bytes)
     reply.deadline = gateway.loop.time() + gateway.settings.request_timeout
     asked = time.perf_counter_ns()
-    gateway.upstream.begin(reply, route.origin, _head(call, route, body), body)
+    gateway.upstream.begin(reply, route.origin, _head(call, route, outgoing), outgoing.body)
     await reply.arrived
     if reply.status < 200 or reply.status > 299:
         refusal = await reply.read()
         call.provider_ns += time.perf_counter_ns() - asked
-        secret = route.key.secret if route.key is not None else None
-        raise dialect.decode_error(reply.status, refusal, deployment.provider.name, secret)
+        raise dialect.decode_error(attempt, reply.status, refusal)
     call.provider_ns += time.perf_counter_ns() - asked
     if reply.error is not None and not streamed:
         raise reply.error
     if streamed:
-        await streams.relay(call, gateway, dialect)
+        await streams.relay(call, gateway, dialect.stream(attempt))
         return
-    answer, usage = dialect.decode(reply.body)
-    estimated_output = 0 if usage is not None else dialect.estimate_output(answer)
+    body, usage = dialect.decode(attempt, reply.body)
+    estimated_output = 0 if usage is not None else call.operation.estimate_output(body)
     record = call.record("ok", 200, usage, estimated_output=estimated_output)
     gateway.metrics.count_call(record)
     gateway.journal.append(record)
-    exchange.respond(200, call.headers(JSON[1], record.overhead_us, record.cost_nano), answer)
+    exchange.respond(200, call.headers(JSON[1], record.overhead_us, record.cost_nano), body)
 
 
-def _head(call: Call, route: Route, body: bytes) -> bytes:
+def _head(call: Call, route: Route, outgoing: Outgoing) -> bytes:
+    more = b""
+    if outgoing.headers:
+        more = lines([(name.encode(), header_value(value)) for name, value in outgoing.headers.items()])
     if route.sandbox:
         fault = call.exchange.fields.get(b"x-sandbox-fault")
         if fault is not None:
-            return b"%b%d\r\nx-sandbox-fault: %b\r\n\r\n" % (route.head, len(body), fault)
-    return b"%b%d\r\n\r\n" % (route.head, len(body))
+            more += b"x-sandbox-fault: %b\r\n" % fault
+    return b"%b%d\r\n%b\r\n" % (route.head(outgoing.path), len(outgoing.body), more)
 
 
 def _forget_traceback(error: BaseException | None) -> None:

@@ -1,8 +1,8 @@
 """Answers that come in pieces: each block of events goes to the client as it came, and the call is settled at the end.
 
 The head leaves with the first event, so that until then another candidate may still answer. A slow client pauses the
-provider. A failure after the first event goes in band, as OpenAI does it: an `error` event, then the end, without
-`[DONE]`. A client that hangs up cancels the provider; what had come is settled. The record is in the journal before
+provider. A failure after the first event goes in band, as the operation says it (`StreamDecoder.failure`), and nothing
+follows it. A client that hangs up cancels the provider; what had come is settled. The record is in the journal before
 the last event.
 """
 
@@ -10,9 +10,8 @@ import time
 
 from billing.core.usage import Outcome
 from llm.core import sse
-from llm.core.dialects import Dialect, StreamDecoder
 from llm.core.errors import LlmError, ProviderBroken, ProviderTimeout
-from llm.core.errors import body as error_body
+from llm.core.operations import StreamDecoder
 from llm.gateway.call import CLIENT_GONE, Call
 from llm.gateway.gateway import Gateway
 from llm.gateway.provider_connection import FOREVER, Cancelled, Reply
@@ -23,18 +22,15 @@ EVENT_STREAM = b"text/event-stream; charset=utf-8"
 STREAM_HEADERS = b"cache-control: no-cache\r\nx-accel-buffering: no\r\n"
 
 
-async def relay(call: Call, gateway: Gateway, dialect: Dialect) -> None:
+async def relay(call: Call, gateway: Gateway, decoder: StreamDecoder) -> None:
     """Pass one streamed answer on and settle it. Raises ProviderError while nothing has reached the client."""
-    reply, request, deployment, route = call.reply, call.request, call.deployment, call.route
+    reply, deployment = call.reply, call.deployment
     assert reply is not None
-    assert request is not None
     assert deployment is not None
-    assert route is not None
     provider = deployment.provider.name
     if not (reply.header(b"content-type") or b"").lower().startswith(sse.CONTENT_TYPE):
         reply.cancel()  # or it would go on generating what nobody reads
         raise ProviderBroken(f"Provider {provider} answered a streaming request without a stream.")
-    decoder = dialect.stream(request, provider, route.key.secret if route.key else None)
     waited = time.perf_counter_ns()
     try:
         failure = await Relay(call, gateway, reply, decoder).run(provider)
@@ -84,6 +80,8 @@ class Relay:
         decoder = self._decoder
         block = decoder.feed(data)
         if decoder.error is not None:
+            if self._call.first_byte_at is not None:
+                self._send(block)
             raise decoder.error
         self._reply.deadline = self._loop.time() + (AFTER_DONE_SECONDS if decoder.done else self._patience)
         self._send(block)
@@ -122,5 +120,5 @@ async def _settle(call: Call, gateway: Gateway, failure: LlmError | None, decode
     exchange = call.exchange
     if not exchange.started:
         return
-    exchange.write(sse.DONE if failure is None else b"data: " + error_body(failure) + b"\n\n")
+    exchange.write(decoder.ending if failure is None else decoder.failure(failure))
     exchange.end()

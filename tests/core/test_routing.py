@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from billing.core.pricing import Price
-from llm.core.chat import decode
 from llm.core.errors import InvalidRequest, ModelNotFound, Unavailable
+from llm.core.operations import chat
 from llm.core.routing import VIRTUAL, Catalogue, choose
 from llm.core.snapshot import Model, Provider, ProviderKey, Snapshot
 
@@ -36,7 +36,7 @@ def chosen(model: str, stream: bool = False, **options: Any) -> list[str]:
     body = {"model": model, "messages": [{"role": "user", "content": "x"}], "stream": stream}
     if options:
         body["circuit_breaker"] = options
-    found = choose(decode(msgspec.json.encode(body)), CATALOGUE)
+    found = choose(chat, chat.read(msgspec.json.encode(body)), CATALOGUE)
     return [f"{one.provider.name}/{one.model.id}" for one in found]
 
 
@@ -117,7 +117,7 @@ def test_preferences_move_candidates_to_the_front() -> None:
 
 def test_the_sandbox_takes_directives_with_its_name() -> None:
     body = {"model": "sandbox?status=503", "messages": [{"role": "user", "content": "x"}]}
-    (one,) = choose(decode(msgspec.json.encode(body)), CATALOGUE)
+    (one,) = choose(chat, chat.read(msgspec.json.encode(body)), CATALOGUE)
     assert one.model_json == b'"sandbox?status=503"'
     with pytest.raises(ModelNotFound):
         chosen("gpt-4?status=503")
@@ -126,4 +126,4 @@ def test_the_sandbox_takes_directives_with_its_name() -> None:
 def test_without_any_provider_a_virtual_name_is_unavailable() -> None:
     empty = Catalogue(Snapshot(1, 0))
     with pytest.raises(Unavailable):
-        choose(decode(b'{"model":"auto","messages":[{"role":"user","content":"x"}]}'), empty)
+        choose(chat, chat.read(b'{"model":"auto","messages":[{"role":"user","content":"x"}]}'), empty)

@@ -48,7 +48,6 @@ REFUSED: list[tuple[Any, int, str | None]] = [
     ({**CHAT, "max_completion_tokens": -5}, 400, "max_completion_tokens"),
     ({**CHAT, "n": 0}, 400, "n"),
     ({**CHAT, "n": 1.5}, 400, "n"),
-    ({**CHAT, "temperature": "hot"}, 400, "temperature"),
     ({**CHAT, "user": 7}, 400, "user"),
     ({**CHAT, "tools": {}}, 400, "tools"),
     ({**CHAT, "tools": ["x"]}, 400, "tools[0]"),

@@ -1,0 +1,154 @@
+"""Replies made of choices, whole and streamed: what chat completions and legacy completions have in common.
+
+Whole replies: only `usage` is read. Streams: blocks of events go on as they came after one C-speed search; only the
+few events that hold usage, an error, a finish reason or `[DONE]` are looked into. `[DONE]` itself is held back.
+"""
+
+import re
+
+import msgspec
+from msgspec import Raw
+
+from billing.core.pricing import Usage
+from llm.core import sse
+from llm.core.errors import LlmError, ProviderBroken, ProviderError
+from llm.core.errors import body as error_body
+from llm.core.operations.members import given
+from llm.core.operations.operation import Attempt, DecodeError
+from llm.core.operations.usage import WireUsage, buckets, in_buckets, with_cost
+
+NOTEWORTHY = re.compile(rb'"usage"\s*:\s*\{|\[DONE\]|"error"\s*:\s*[\{"]|"finish_reason"\s*:\s*"')
+
+
+class Reply(msgspec.Struct):
+    """What is read of a whole answer."""
+
+    choices: Raw
+    usage: WireUsage | None = None
+
+
+class DoubtfulReply(msgspec.Struct):
+    """The same, when the usage is none we can read."""
+
+    choices: list[Raw]
+
+
+class Chunk(msgspec.Struct):
+    """What is read of a streamed event that may matter."""
+
+    choices: list[dict[str, Raw]] | None = None
+    usage: Raw = Raw()
+    error: Raw = Raw()
+
+
+_reply = msgspec.json.Decoder(Reply)
+_doubtful_reply = msgspec.json.Decoder(DoubtfulReply)
+_chunk = msgspec.json.Decoder(Chunk)
+
+
+def read_usage(body: bytes) -> Usage | None:
+    """See `Operation`."""
+    try:
+        usage = _reply.decode(body).usage
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            _doubtful_reply.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise ProviderBroken("The provider answered 200 with something that is no completion.") from None
+        return None
+    return None if usage is None else buckets(usage)
+
+
+def estimate_output(body: bytes) -> int:
+    """Four bytes of the choices to a token."""
+    return sum(len(bytes(choice)) for choice in _doubtful_reply.decode(body).choices) // 4
+
+
+class Chunks:
+    """A `StreamDecoder`."""
+
+    __slots__ = (
+        "_attempt",
+        "_cutter",
+        "_decode_error",
+        "_wants_usage",
+        "bytes_out",
+        "done",
+        "ending",
+        "error",
+        "events",
+        "finished",
+        "first",
+        "usage",
+    )
+
+    def __init__(self, attempt: Attempt, decode_error: DecodeError) -> None:
+        self._cutter = sse.EventCutter()
+        self._attempt = attempt
+        self._decode_error = decode_error
+        self._wants_usage = attempt.request.wants_usage
+        self.usage: Usage | None = None
+        self.done = False
+        self.finished = False
+        self.error: ProviderError | None = None
+        self.ending = sse.DONE
+        self.events = 0
+        self.bytes_out = 0
+        self.first = 0
+        """Bytes of the first event: what an event costs without content, nearly."""
+
+    def feed(self, data: bytes) -> bytes:
+        try:
+            block = self._cutter.feed(data)
+        except sse.EventTooLarge as error:
+            raise ProviderBroken(str(error)) from None
+        return self._pass(block) if block else b""
+
+    def finish(self) -> bytes:
+        rest = self._cutter.rest()
+        if not rest or not sse.data_of(rest):
+            return b""
+        return self._pass(rest.rstrip(b"\r\n") + b"\n\n")
+
+    def estimate_output(self) -> int:
+        """Four bytes of content to a token, and at least a token for each event but the first and the last."""
+        content = self.bytes_out - self.events * self.first
+        return max(self.events - 2, (content + 3) // 4, 0)
+
+    def failure(self, error: LlmError) -> bytes:
+        return b"data: " + error_body(error) + b"\n\n"
+
+    def _pass(self, block: bytes) -> bytes:
+        if NOTEWORTHY.search(block) is not None:
+            block = b"".join([self._look_at(event, data) for event, data in sse.events(block)])
+        if block:
+            events = block.count(b"\n\n") + block.count(b"\n\r\n")
+            if not self.events:
+                self.first = len(block) // max(events, 1)
+            self.events += events
+            self.bytes_out += len(block)
+        return block
+
+    def _look_at(self, event: bytes, data: bytes) -> bytes:
+        """Note what one event says; what of it goes to the client."""
+        if data == b"[DONE]":
+            self.done = True
+            return b""
+        if not data or NOTEWORTHY.search(data) is None:
+            return event
+        try:
+            chunk = _chunk.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return event
+        if given(chunk.error):
+            self.error = self._decode_error(self._attempt, 502, data)
+            return b""  # the gateway says it in its own words, without what might be in the provider's
+        found = in_buckets(chunk.usage)
+        self.usage = found or self.usage
+        if chunk.choices and any(bytes(choice.get("finish_reason", b"null")) != b"null" for choice in chunk.choices):
+            self.finished = True
+        if not chunk.choices and given(chunk.usage) and not self._wants_usage:
+            return b""
+        if found is not None and self._attempt.request.wants_cost:
+            return b"data: " + with_cost(data, found, self._attempt.deployment.model.price) + b"\n\n"
+        return event

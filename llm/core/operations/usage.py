@@ -1,0 +1,93 @@
+"""OpenAI's `usage` object, in either of its spellings, in disjoint buckets; and the cost written into it.
+
+Chat, completions and embeddings say `prompt_tokens` and `completion_tokens`, responses `input_tokens` and
+`output_tokens`. Figures that cannot be true count as none: the call is then estimated.
+"""
+
+import msgspec
+from msgspec import Raw
+
+from billing.core.pricing import Price, Usage, cost_nano, usd
+from llm.core.operations.members import given, read_members, write_members
+
+
+class InputDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class OutputDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class WireUsage(msgspec.Struct):
+    """As chat, completions and embeddings report it."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: InputDetails | None = None
+    completion_tokens_details: OutputDetails | None = None
+
+
+class ResponsesUsage(msgspec.Struct):
+    """As responses report it."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_tokens_details: InputDetails | None = None
+    output_tokens_details: OutputDetails | None = None
+
+
+_usage = msgspec.json.Decoder(WireUsage)
+_responses_usage = msgspec.json.Decoder(ResponsesUsage)
+
+
+def in_buckets(raw: Raw | bytes) -> Usage | None:
+    """Raw `usage` of chat, completions or embeddings; None when it is absent or cannot be true."""
+    if not given(raw):
+        return None
+    try:
+        return buckets(_usage.decode(raw))
+    except msgspec.DecodeError:
+        return None
+
+
+def responses_in_buckets(raw: Raw | bytes) -> Usage | None:
+    """The same of responses."""
+    if not given(raw):
+        return None
+    try:
+        wire = _responses_usage.decode(raw)
+    except msgspec.DecodeError:
+        return None
+    return _split(wire.input_tokens, wire.output_tokens, wire.input_tokens_details, wire.output_tokens_details)
+
+
+def buckets(wire: WireUsage) -> Usage | None:
+    return _split(
+        wire.prompt_tokens, wire.completion_tokens, wire.prompt_tokens_details, wire.completion_tokens_details
+    )
+
+
+def _split(
+    read: int | None, written: int | None, of_read: InputDetails | None, of_written: OutputDetails | None
+) -> Usage | None:
+    written = written or 0
+    if read is None or read < 0 or written < 0:
+        return None
+    cached = reasoning = 0
+    if of_read is not None:
+        cached = min(max(of_read.cached_tokens or 0, 0), read)
+    if of_written is not None:
+        reasoning = min(max(of_written.reasoning_tokens or 0, 0), written)
+    return Usage(input=read - cached, cached_input=cached, output=written - reasoning, reasoning=reasoning)
+
+
+def with_cost(document: bytes | Raw, usage: Usage | None, price: Price | None) -> bytes:
+    """A JSON object with `cost` (US dollars; null without a price) in its `usage`; as it is when it has no usage."""
+    members = read_members(document)
+    found = members.get("usage", Raw())
+    if usage is None or not given(found):
+        return bytes(document)
+    cost = b"null" if price is None else f"{usd(cost_nano(usage, price)):f}".encode()
+    members["usage"] = Raw(write_members({**read_members(found), "cost": Raw(cost)}))
+    return write_members(members)
