@@ -65,7 +65,6 @@ async def _attempt(call: Call, candidates: Sequence[Deployment], gateway: Gatewa
         for route in gateway.routes(deployment):  # the breaker skips here
             if call.exchange.gone:
                 raise Cancelled("The client hung up.")
-            call.attempts += 1
             call.deployment, call.route = deployment, route
             try:
                 return await _ask(call, gateway, deployment, route)
@@ -85,6 +84,7 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
     created = call.started_at // NANO
     attempt = Attempt(call.operation, request, exchange.body, deployment, route.secret, call.id, created)
     outgoing = dialect.encode(attempt)
+    call.attempts += 1
     streamed = bool(request.stream)
     reply = call.reply = Reply(streamed, gateway.upstream.bounds.reply_bytes)
     reply.deadline = gateway.loop.time() + gateway.settings.request_timeout
