@@ -11,9 +11,20 @@ from pathlib import Path
 
 from circuit_breaker import settings
 from circuit_breaker.supervisor import Child
+from llm.gateway.http_limits import BOUND_SETTINGS, LIMIT_SETTINGS
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+GATEWAY_ONLY = (
+    *LIMIT_SETTINGS,
+    *BOUND_SETTINGS,
+    "GATEWAY_TLS_CERT",
+    "GATEWAY_TLS_KEY",
+    "PROVIDER_CA_FILE",
+    "PROVIDER_HTTP2",
+)
+"""Checked by the gateway itself, which ends with one line if they are odd."""
 
 WORKER, GATEWAYS, CONTROL = 1, 2, 3
 
@@ -85,6 +96,7 @@ def _gateway_settings(name: str) -> dict[str, str]:
         "GATEWAY_SHARED_PORT": "true" if settings.OPENAI_WORKERS > 1 else "false",
         "GATEWAY_DRAIN_SECONDS": f"{settings.DRAIN_SECONDS / 3:g}",  # what `Supervisor.stop` gives a stage
         "REQUEST_TIMEOUT_SECONDS": f"{settings.REQUEST_TIMEOUT_SECONDS:g}",
+        **{name: os.environ[name] for name in GATEWAY_ONLY if os.environ.get(name)},
         "CONNECTION_POOL_SIZE": str(settings.CONNECTION_POOL_SIZE),
         "MAX_CONCURRENT_REQUESTS": str(settings.MAX_CONCURRENT_REQUESTS),
         "CORS_ENABLED": "true" if settings.CORS_ENABLED else "false",
@@ -100,7 +112,8 @@ def _reachable(host: str) -> str:
 
 
 def gateway_address() -> str:
-    return f"http://{_reachable(settings.GATEWAY_HOST)}:{settings.OPENAI_PORT}"
+    scheme = "https" if os.environ.get("GATEWAY_TLS_CERT", "").strip() else "http"
+    return f"{scheme}://{_reachable(settings.GATEWAY_HOST)}:{settings.OPENAI_PORT}"
 
 
 def control_address() -> str:

@@ -13,6 +13,7 @@ import fcntl
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
 from contextlib import ExitStack
@@ -216,11 +217,16 @@ class _Serving:
 
 
 async def _answers(url: str) -> bool:
-    """Whether a GET of an http URL of ours is answered with 200."""
-    address, _, path = url.removeprefix("http://").partition("/")
+    """Whether a GET of a URL of ours is answered with 200. Our own certificate may well name another host."""
+    scheme, _, rest = url.partition("://")
+    address, _, path = rest.partition("/")
     host, _, port = address.rpartition(":")
+    tls = None
+    if scheme == "https":
+        tls = ssl.create_default_context()
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
     try:
-        reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+        reader, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=tls)
     except OSError:
         return False
     try:

@@ -109,7 +109,8 @@ CONTROL_HOST = env.text("CONTROL_HOST", "127.0.0.1")
 OPEN_TO_NETWORK = env.boolean("OPEN_TO_NETWORK", False)
 OPENAI_WORKERS = env.integer("OPENAI_WORKERS", 1, 1, 64)
 DRAIN_SECONDS = env.seconds("DRAIN_SECONDS", 20.0, 0.5, 3600)  # for all of them together, when `serve` is ended
-GATEWAY_URL = env.url("GATEWAY_URL", ["http", "https"], f"http://127.0.0.1:{OPENAI_PORT}/v1")
+_scheme = "https" if os.environ.get("GATEWAY_TLS_CERT", "").strip() else "http"
+GATEWAY_URL = env.url("GATEWAY_URL", ["http", "https"], f"{_scheme}://127.0.0.1:{OPENAI_PORT}/v1")
 SANDBOX_URL = env.url("SANDBOX_URL", ["http", "https"])
 
 

@@ -6,6 +6,7 @@ import os
 import resource
 import sys
 
+from llm.gateway.certificates import CertificateError
 from llm.gateway.journal import JournalLocked
 from llm.gateway.server import run
 from llm.gateway.settings import SettingsError, read_settings
@@ -24,6 +25,8 @@ def main() -> None:
     _collect_rarely()
     try:
         run(serve(settings))
+    except CertificateError as error:
+        sys.exit(f"gateway: {error}")
     except (JournalLocked, OSError) as error:
         sys.exit(f"gateway: cannot start on {settings.host}:{settings.port}: {error}")
 

@@ -21,7 +21,7 @@ from llm.core.uplink import Observation
 from llm.gateway.journal import Journal
 from llm.gateway.metrics import Metrics
 from llm.gateway.settings import Settings
-from llm.gateway.upstream import Bounds, Origin, Upstream, read_url
+from llm.gateway.upstream import Origin, Upstream, read_url
 
 SNAPSHOT_WAIT_SECONDS = 10.0
 MAX_WEIGHT = 100
@@ -72,7 +72,9 @@ class Gateway:
     def __init__(self, settings: Settings, journal: Journal) -> None:
         self.settings = settings
         self.journal = journal
-        self.upstream = Upstream(Bounds(idle_limit=settings.pool_size, wait_limit=settings.max_concurrent))
+        self.upstream = Upstream(
+            settings.bounds, ca_file=settings.provider_ca_file, proxies=settings.proxies, http2=settings.provider_http2
+        )
         self.metrics = Metrics()
         self.loop = asyncio.get_running_loop()
         self.catalogue: Catalogue | None = None

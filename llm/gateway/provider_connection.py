@@ -18,6 +18,7 @@ from llm.gateway.staleness import bytes_acknowledged, input_waits
 from llm.gateway.steps import Signal
 
 if TYPE_CHECKING:
+    from llm.gateway.httpx_transport import HttpxCall
     from llm.gateway.upstream import Pool
 
 HEAD_BYTES = 131_072
@@ -44,7 +45,7 @@ class Reply:
     deadline = FOREVER
     """In loop time. Whoever waits may move it."""
     error: LlmError | None = None
-    connection: "ProviderConnection | None" = None
+    connection: "ProviderConnection | HttpxCall | None" = None
     request = b""
     """As sent."""
     _on_data: Callable[[bytes], None] | None = None

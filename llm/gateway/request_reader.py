@@ -16,7 +16,7 @@ import httptools
 from llm.gateway.exchange import Exchange, Headers, Sink
 
 if TYPE_CHECKING:
-    from llm.gateway.server import Limits
+    from llm.gateway.http_limits import Limits
 
 READ_AHEAD = 262_144
 """The most an event loop hands over at once; a head may be followed by this much in the same call."""

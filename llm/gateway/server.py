@@ -10,48 +10,19 @@ server.drain(seconds)`, inside `run(...)`. The handler's side is `exchange.py`; 
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import msgspec
-
 from llm.gateway.answer_head import date_line
 from llm.gateway.connection import Connection
 from llm.gateway.exchange import Handler
+from llm.gateway.http_limits import Limits
 from llm.gateway.outbox import Outbox
 from llm.gateway.request_reader import KnownHeads
 
 SWEEP_SECONDS = 0.25
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """What one client may cost. Beyond each bound the client gets the status named, and the connection closes."""
-
-    target_bytes: int = 8_192
-    """Path and query: 414."""
-    head_bytes: int = 65_536
-    """All header lines: 431."""
-    header_count: int = 100
-    """431."""
-    body_bytes: int = 64 * 1024 * 1024
-    """413."""
-    buffered_bytes: int = 1024 * 1024 * 1024
-    """Request bodies held at once over all connections: 503."""
-    pipelined: int = 16
-    """Requests waiting on one connection; beyond it we stop reading from it."""
-    connections: int = 20_000
-    """Open at once; the next one gets 503."""
-    head_seconds: float = 15.0
-    """From the first byte of a request to the end of its head: 408."""
-    body_seconds: float = 120.0
-    """From the end of the head to the end of the body: 408."""
-    idle_seconds: float = 75.0
-    """A connection without a request is closed silently."""
-    stall_seconds: float = 60.0
-    """A client that takes none of its answer for this long is cut off."""
-    write_buffer_bytes: int = 256 * 1024
-    """Unsent answer bytes after which the handler is asked to pause."""
 
 
 class HttpServer:
@@ -81,8 +52,11 @@ class HttpServer:
     ) -> int:
         """Accept connections; returns the port (useful with port 0).
 
-        `shared` lets several worker processes listen on one port. Raises OSError when the port is taken.
+        `shared` lets several worker processes listen on one port. Raises OSError when the port is taken, or when the
+        system cannot share one (it has no SO_REUSEPORT).
         """
+        if shared and not hasattr(socket, "SO_REUSEPORT"):
+            raise OSError("this system cannot share a port between processes; run one worker (OPENAI_WORKERS=1)")
         listener = await self.loop.create_server(
             lambda: Connection(self), host, port, ssl=tls, backlog=backlog, reuse_port=shared or None
         )

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from llm.gateway.http_limits import BOUND_SETTINGS, LIMIT_SETTINGS, Bounds, Limits
+from llm.gateway.proxies import Proxies, read_proxies
+
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off", ""})
 LOG_LEVELS = {
@@ -44,8 +47,6 @@ class Settings(msgspec.Struct, frozen=True):
     """GATEWAY_NAME: stable across restarts of one worker slot."""
     request_timeout: float = 120.0
     """REQUEST_TIMEOUT_SECONDS: a whole answer, or, streamed, each wait for the next event."""
-    pool_size: int = 100
-    """CONNECTION_POOL_SIZE: idle connections kept per provider."""
     max_concurrent: int = 10_000
     """MAX_CONCURRENT_REQUESTS of this worker; the next one gets 503."""
     cors: bool = True
@@ -57,6 +58,20 @@ class Settings(msgspec.Struct, frozen=True):
     """LOG_LEVEL, or RUST_LOG"""
     drain_seconds: float = 30.0
     """GATEWAY_DRAIN_SECONDS: how long ending may take after SIGTERM, most of it for calls under way."""
+    limits: Limits = Limits()
+    """What one client may cost: `LIMIT_SETTINGS`."""
+    bounds: Bounds = Bounds()
+    """What calls to providers may cost: `BOUND_SETTINGS`."""
+    tls_cert: Path | None = None
+    """GATEWAY_TLS_CERT: the certificate chain to listen with; without one, plain HTTP."""
+    tls_key: Path | None = None
+    """GATEWAY_TLS_KEY; unset, the key is in the certificate's file."""
+    provider_ca_file: Path | None = None
+    """PROVIDER_CA_FILE: certificate authorities trusted besides the system's."""
+    provider_http2: tuple[str, ...] = ()
+    """PROVIDER_HTTP2: hosts called over HTTP/2, separated by commas, or `*`."""
+    proxies: Proxies = Proxies()
+    """HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY: `proxies.py`."""
 
     def __repr__(self) -> str:
         return f"Settings(name={self.name!r}, host={self.host!r}, port={self.port}, uplink_url={self.uplink_url!r})"
@@ -80,13 +95,51 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         journal_dir=Path(environment.get("JOURNAL_DIR") or default.journal_dir),
         name=name,
         request_timeout=_number(environment, "REQUEST_TIMEOUT_SECONDS", default.request_timeout, 0.1, 86_400),
-        pool_size=int(_number(environment, "CONNECTION_POOL_SIZE", default.pool_size, 0, 100_000)),
         max_concurrent=int(_number(environment, "MAX_CONCURRENT_REQUESTS", default.max_concurrent, 1, 1_000_000)),
         cors=_switch(environment, "CORS_ENABLED", default.cors),
-        cors_origins=tuple(one.strip() for one in environment.get("CORS_ORIGINS", "").split(",") if one.strip()),
+        cors_origins=_listed(environment, "CORS_ORIGINS"),
         log_level=_log_level(environment),
         drain_seconds=_number(environment, "GATEWAY_DRAIN_SECONDS", default.drain_seconds, 0, 3_600),
+        limits=msgspec.structs.replace(default.limits, **_numbers(environment, LIMIT_SETTINGS, default.limits)),
+        bounds=msgspec.structs.replace(default.bounds, **_numbers(environment, BOUND_SETTINGS, default.bounds)),
+        tls_cert=_tls_cert(environment),
+        tls_key=_path(environment, "GATEWAY_TLS_KEY"),
+        provider_ca_file=_path(environment, "PROVIDER_CA_FILE"),
+        provider_http2=_listed(environment, "PROVIDER_HTTP2"),
+        proxies=_proxies(environment),
     )
+
+
+def _numbers(
+    environment: Mapping[str, str], table: Mapping[str, tuple[str, float, float]], default: Limits | Bounds
+) -> dict[str, float]:
+    return {
+        field: _number(environment, name, getattr(default, field), least, most)
+        for name, (field, least, most) in table.items()
+    }
+
+
+def _path(environment: Mapping[str, str], name: str) -> Path | None:
+    given = environment.get(name, "").strip()
+    return Path(given) if given else None
+
+
+def _tls_cert(environment: Mapping[str, str]) -> Path | None:
+    certificate = _path(environment, "GATEWAY_TLS_CERT")
+    if certificate is None and _path(environment, "GATEWAY_TLS_KEY") is not None:
+        raise SettingsError("GATEWAY_TLS_KEY is set but GATEWAY_TLS_CERT is not: TLS needs both.")
+    return certificate
+
+
+def _listed(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in environment.get(name, "").split(",") if one.strip())
+
+
+def _proxies(environment: Mapping[str, str]) -> Proxies:
+    try:
+        return read_proxies(environment)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _number(environment: Mapping[str, str], name: str, default: float, least: float, most: float) -> float:

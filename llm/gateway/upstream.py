@@ -4,20 +4,26 @@
 time-outs; at most `open_limit` connections to one origin and at most `wait_limit` calls waiting for one; a pooled
 connection that has rested is looked at before it is used, and one that proves stale after sending is replaced once,
 only if the provider took nothing (`staleness.py`); new connections after `MAX_AGE_SECONDS`, so that a change in DNS
-is followed. Not here: retries of any other kind (pipeline.py). One connection's life is `provider_connection.py`.
+is followed. Proxies and HTTP/2 go through `httpx_transport.py`, behind the same seam. Not here: retries of any other
+kind (pipeline.py). One connection's life is `provider_connection.py`.
 """
 
 import asyncio
 import ssl
 from collections import deque
 from collections.abc import Coroutine
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 
 from llm.core.errors import LlmError, ProviderUnreachable, Unavailable
+from llm.gateway.certificates import provider_context
+from llm.gateway.http_limits import Bounds
+from llm.gateway.httpx_transport import HttpxCall, HttpxPool
 from llm.gateway.outbox import Outbox
 from llm.gateway.provider_connection import ProviderConnection, Reply
+from llm.gateway.proxies import Proxies
 
 MAX_AGE_SECONDS = 300.0
 IDLE_SECONDS = 30.0
@@ -32,33 +38,33 @@ class Origin(msgspec.Struct, frozen=True):
     tls: bool
 
     def __str__(self) -> str:
-        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
-
-
-class Bounds(msgspec.Struct, frozen=True):
-    """What the calling side may cost."""
-
-    idle_limit: int = 100
-    """Connections kept open without a call, per origin."""
-    open_limit: int = 4_000
-    """Connections to one origin; a call beyond them waits."""
-    wait_limit: int = 10_000
-    """Calls waiting for a connection; beyond it a call is refused with 503."""
-    connect_seconds: float = 5.0
-    reply_bytes: int = 64 * 1024 * 1024
-    """A larger whole answer is refused."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
 
 class Upstream:
     """All pools of one worker process."""
 
-    def __init__(self, bounds: Bounds | None = None, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        bounds: Bounds | None = None,
+        *,
+        ca_file: Path | None = None,
+        proxies: Proxies | None = None,
+        http2: tuple[str, ...] = (),
+    ) -> None:
+        """`http2`: hosts to be called over HTTP/2, or `*`, on https only. Raises CertificateError."""
         self.bounds = bounds or Bounds()
         self.loop = asyncio.get_running_loop()
         self.outbox = Outbox(self.loop)
-        self.connections: set[ProviderConnection] = set()
-        self._tls = tls
-        self._pools: dict[Origin, Pool] = {}
+        self.connections: set[ProviderConnection | HttpxCall] = set()
+        self._tls: ssl.SSLContext | None = None
+        self._ca_file = ca_file
+        if ca_file is not None:
+            self.tls()  # what is wrong with the file shows at the start
+        self._proxies = proxies or Proxies()
+        self._http2 = http2
+        self._pools: dict[Origin, Pool | HttpxPool] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
 
@@ -69,10 +75,11 @@ class Upstream:
         """
         pool = self._pools.get(origin)
         if pool is None:
-            pool = self._pools[origin] = Pool(self, origin)
+            pool = self._pools[origin] = self._new_pool(origin)
         reply.request = head + body
-        while pool.idle:  # the usual case, without a turn of the event loop
-            connection = pool.idle.pop()
+        idle = pool.idle
+        while idle:  # the usual case, without a turn of the event loop
+            connection = idle.pop()
             if not connection.idle_since or connection.rested():
                 connection.ask(reply)
                 return
@@ -88,8 +95,12 @@ class Upstream:
     def tls(self) -> ssl.SSLContext:
         """One context for all: certificates are read once, and only when needed."""
         if self._tls is None:
-            self._tls = ssl.create_default_context()
+            self._tls = self.new_tls()
         return self._tls
+
+    def new_tls(self) -> ssl.SSLContext:
+        """For httpx, which changes the context it is given."""
+        return provider_context(self._ca_file)
 
     def close(self) -> None:
         """Drop every connection."""
@@ -98,6 +109,11 @@ class Upstream:
             pool.close()
         for connection in list(self.connections):
             connection.drop()
+
+    def _new_pool(self, origin: Origin) -> "Pool | HttpxPool":
+        proxy = self._proxies.towards(origin.host, origin.port, origin.tls)
+        http2 = origin.tls and ("*" in self._http2 or origin.host in self._http2)
+        return HttpxPool(self, origin, proxy, http2) if proxy or http2 else Pool(self, origin)
 
     def _sweep(self) -> None:
         now = self.loop.time()
@@ -160,7 +176,7 @@ class Pool:
             )
         except (OSError, TimeoutError, ValueError) as error:
             self._let_another_connect()
-            reason = str(error) or "it took too long"
+            reason = _reason(error)
             raise ProviderUnreachable(f"No connection to {self.origin}: {reason}.") from None
         finally:
             self.connecting -= 1
@@ -213,6 +229,12 @@ class Pool:
             if not turn.done():
                 turn.set_result(None)
                 return
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message}); an own authority goes into PROVIDER_CA_FILE"
+    return str(error) or "it took too long"
 
 
 def read_url(url: str) -> tuple[Origin, str]:

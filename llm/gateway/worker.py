@@ -9,6 +9,7 @@ import contextlib
 import logging
 import signal
 
+from llm.gateway.certificates import listening_context
 from llm.gateway.endpoint import Endpoint
 from llm.gateway.gateway import Gateway
 from llm.gateway.journal import Journal
@@ -25,12 +26,13 @@ class Worker:
     """Use: `await worker.start()`, then `await worker.stop()`."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises JournalLocked, OSError."""
+        """Raises CertificateError, JournalLocked, OSError."""
         self.settings = settings
+        self._tls = listening_context(settings.tls_cert, settings.tls_key) if settings.tls_cert is not None else None
         self.journal = Journal(settings.journal_dir / settings.name)
         self.gateway = Gateway(settings, self.journal)
         self.endpoint = Endpoint(self.gateway)
-        self.server = HttpServer(self.endpoint, before_sending=self.journal.write_pending)
+        self.server = HttpServer(self.endpoint, settings.limits, before_sending=self.journal.write_pending)
         self.uplink = Uplink(
             settings.uplink_url,
             settings.uplink_secret,
@@ -45,7 +47,8 @@ class Worker:
 
     async def start(self) -> int:
         """Listen; returns the port. Raises OSError when it is taken."""
-        port = await self.server.listen(self.settings.host, self.settings.port, shared=self.settings.shared_port)
+        settings = self.settings
+        port = await self.server.listen(settings.host, settings.port, shared=settings.shared_port, tls=self._tls)
         self._uplink_task = asyncio.create_task(self.uplink.run())
         return port
 
@@ -82,7 +85,8 @@ async def serve(settings: Settings) -> None:
     except OSError:
         await worker.journal.close()
         raise
-    print(f"The gateway listens on http://{settings.host}:{port}/v1", flush=True)  # noqa: T201 - who started us waits for it
+    scheme = "http" if settings.tls_cert is None else "https"
+    print(f"The gateway listens on {scheme}://{settings.host}:{port}/v1", flush=True)  # noqa: T201 - who started us waits for it
     await stop.wait()
     log.info("Draining.")
     await worker.stop()

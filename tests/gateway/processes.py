@@ -43,7 +43,7 @@ async def start(control: Control, journal: Path, before: str = "", **environment
     try:
         assert running.stdout is not None
         line = (await asyncio.wait_for(running.stdout.readline(), 20)).decode()
-        assert line.startswith("The gateway listens on http://"), line
+        assert line.startswith(("The gateway listens on http://", "The gateway listens on https://")), line
         yield Process(running, int(line.rstrip().removesuffix("/v1").rsplit(":", 1)[1]))
     finally:
         if running.returncode is None:

@@ -3,7 +3,8 @@
 import asyncio
 
 from llm.gateway.exchange import Exchange
-from llm.gateway.server import HttpServer, Limits
+from llm.gateway.http_limits import Limits
+from llm.gateway.server import HttpServer
 from tests.gateway.client import Client
 
 SMALL = Limits(

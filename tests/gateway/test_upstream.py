@@ -1,18 +1,13 @@
 """The calling side: reuse of connections, stale ones, TLS, and nothing sent twice that may have been taken up."""
 
 import asyncio
-import datetime
-import ipaddress
-import ssl
 from pathlib import Path
 
 import msgspec
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from llm.gateway import upstream as upstream_module
+from tests.gateway.certificates import certificate, server_context
 from tests.gateway.client import CHAT, post
 from tests.gateway.conftest import Running, until
 from tests.gateway.control import snapshot
@@ -163,40 +158,12 @@ async def test_waiting_calls_are_bounded_too(gateway: Running) -> None:
     assert sorted(answer.status for answer in answers) == [200, 200, 503, 503]
 
 
-def certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1 or another name."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    alternative: x509.GeneralName = x509.DNSName(name)
-    if name == "127.0.0.1":
-        alternative = x509.IPAddress(ipaddress.ip_address(name))
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file, secret = folder / "certificate.pem", folder / "key.pem"
-    file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    form = serialization.PrivateFormat.PKCS8
-    secret.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
-    return file, secret
-
-
 @pytest.mark.parametrize(
     ("name", "trusted", "status"), [("127.0.0.1", True, 200), ("127.0.0.1", False, 502), ("other.example", True, 502)]
 )
 async def test_tls_is_verified(gateway: Running, tmp_path: Path, name: str, trusted: bool, status: int) -> None:
     file, secret = certificate(tmp_path, name)
-    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    served.load_cert_chain(file, secret)
+    served = server_context(file, secret)
     if trusted:
         gateway.worker.gateway.upstream.tls().load_verify_locations(file)
     async with Provider(tls=served) as provider:
@@ -206,4 +173,6 @@ async def test_tls_is_verified(gateway: Running, tmp_path: Path, name: str, trus
     if status == 502:
         assert answers[0].error["code"] == "provider_unreachable"
         assert "certificate" in answers[0].error["message"].lower()
+        assert "PROVIDER_CA_FILE" in answers[0].error["message"]
         assert provider.requests == [], "no key was shown to a stranger"
+        assert answers[0].headers["x-circuit-breaker-attempts"] == "1"

@@ -102,9 +102,8 @@ def test_env_example_and_the_settings_name_the_same_variables() -> None:
         for suffix in ("API_KEY", "API_KEYS", "BASE_URL")
     }
     providers -= {"OLLAMA_API_KEY", "OLLAMA_API_KEYS"}
-    gateway = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', (ROOT / "llm/gateway/settings.py").read_text())) - {
-        "LOG_LEVELS"
-    }
+    own = "".join((ROOT / "llm/gateway" / file).read_text() for file in ("settings.py", "http_limits.py"))
+    gateway = set(re.findall(r'"([A-Z]+(?:_[A-Z0-9]+)+)"', own)) - {"LOG_LEVELS"}
     assert "UPLINK_URL" in gateway
     assert set(example) == settings.env.names | providers | gateway
 
