@@ -21,6 +21,7 @@ from llm.core.dialects import DIALECTS
 from llm.core.dialects.translation import Outgoing
 from llm.core.errors import LlmError, ProviderError
 from llm.core.operations import Attempt, Operation
+from llm.core.retry_after import read_retry_after
 from llm.gateway import streams
 from llm.gateway.call import CLIENT_GONE, JSON, Call
 from llm.gateway.exchange import Exchange, lines
@@ -94,7 +95,9 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
     if reply.status < 200 or reply.status > 299:
         refusal = await reply.read()
         call.provider_ns += time.perf_counter_ns() - asked
-        raise dialect.decode_error(attempt, reply.status, refusal)
+        error = dialect.decode_error(attempt, reply.status, refusal)
+        error.retry_after = read_retry_after(reply.header(b"retry-after"), time.time())
+        raise error
     call.provider_ns += time.perf_counter_ns() - asked
     if reply.error is not None and not streamed:
         raise reply.error

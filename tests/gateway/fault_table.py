@@ -1,0 +1,145 @@
+"""The fault table: what a client sees, what is booked and which connections live on, for each fault of the sandbox.
+
+`test_fault_table.py` plays every row against a gateway, and compares `docs/reference/faults.md` with `lines()`. A row
+says everything that differs; what all rows have in common (one record, one attempt) is in the test.
+"""
+
+from dataclasses import dataclass
+
+from billing.core.pricing import Usage
+
+INPUT, OUTPUT = 4, 18
+"""What the sandbox counts for the requests of the table: `Hi`, and its sentence about it."""
+NOTHING = Usage()
+REPORTED = Usage(INPUT, output=OUTPUT)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fault and what comes of it. `operation` is a key of the test's OPERATIONS."""
+
+    operation: str
+    fault: str
+    streamed: bool
+    status: int = 200
+    """HTTP status for the client."""
+    code: str | None = None
+    """The error's `code`: in the body, or with status 200 in the last event of the stream."""
+    retry_after: str | None = None
+    outcome: str = "ok"
+    usage: Usage = REPORTED
+    estimated: bool = False
+    upstream_kept: bool = True
+    """Whether the connection to the provider is used again."""
+    changed: bool = False
+    """The whole answer is not the provider's bytes."""
+
+    @property
+    def in_band(self) -> bool:
+        return self.status == 200 and self.code is not None
+
+    def line(self) -> str:
+        """The row as the page shows it."""
+        seen = f"{self.status}"
+        if self.code:
+            seen += f", then the event `{self.code}`" if self.in_band else f" `{self.code}`"
+        if self.retry_after:
+            seen += f", Retry-After {self.retry_after}"
+        tokens = "no tokens" if self.usage == NOTHING else "estimated" if self.estimated else "as reported"
+        form = "streamed" if self.streamed else "whole"
+        upstream = "kept" if self.upstream_kept else "closed"
+        return f"| {self.operation} | `{self.fault}` | {form} | {seen} | {self.outcome}, {tokens} | {upstream} |"
+
+
+def lines() -> list[str]:
+    """The table of the page."""
+    return [row.line() for row in ROWS]
+
+
+def _refused(operation: str, streamed: bool) -> list[Row]:
+    """Errors with a status: the same for each operation, whole or streamed."""
+
+    def row(fault: str, status: int, code: str | None = "sandbox_fault", retry_after: str | None = None) -> Row:
+        return Row(operation, fault, streamed, status, code, retry_after, "upstream_error", NOTHING)
+
+    return [
+        row("status=400", 400),
+        row("status=401", 502, "provider_authentication_failed"),
+        row("status=404", 404),
+        row("status=429", 429),
+        row("status=429&retry-after=2", 429, retry_after="2"),
+        row("status=500", 500),
+        row("status=503&retry-after=1.5", 503, retry_after="2"),
+        row("status=503&html=1", 503, "provider_error"),
+        row("status=529", 529),
+    ]
+
+
+def _broken(operation: str, fault: str, streamed: bool, status: int = 502, code: str = "provider_broken") -> Row:
+    """The provider fails before anything has reached the client."""
+    return Row(operation, fault, streamed, status, code, None, "upstream_error", NOTHING, upstream_kept=False)
+
+
+def _whole(operation: str, right: Usage, estimate: Usage) -> list[Row]:
+    def row(fault: str, usage: Usage = right, **more: bool) -> Row:
+        return Row(operation, fault, False, usage=usage, **more)
+
+    return [
+        row(""),
+        row("delay=0.05"),
+        row("split=40"),
+        row("drip=0.001&split=100"),
+        row("usage=none", estimate, estimated=True),
+        row("usage=wrong", Usage(right.input * 10, output=right.output * 10)),
+        _broken(operation, "cut=before", False),
+        _broken(operation, "cut=0", False),
+        _broken(operation, "cut=20", False),
+        _broken(operation, "hang=before", False, 504, "provider_timeout"),
+        _broken(operation, "hang=20", False, 504, "provider_timeout"),
+        _broken(operation, "huge=2000000", False),
+        Row(operation, "malformed=0", False, 502, "provider_broken", None, "upstream_error", NOTHING),
+    ]
+
+
+def _streamed(operation: str, cut: Usage, none: Usage) -> list[Row]:
+    """`cut`: our estimate after two events; `none`: of a whole stream without usage."""
+
+    def row(fault: str, usage: Usage = REPORTED, **more: bool) -> Row:
+        return Row(operation, fault, True, usage=usage, **more)
+
+    def broken_off(fault: str, code: str = "provider_broken") -> Row:
+        return Row(operation, fault, True, 200, code, None, "cut", cut, True, upstream_kept=False)
+
+    return [
+        row(""),
+        row("delay=0.05"),
+        row("split=7"),
+        row("rate=500"),
+        row("drip=0.001&split=400"),
+        row("usage=none", none, estimated=True),
+        row("usage=wrong", Usage(INPUT * 10, output=OUTPUT * 10)),
+        row("malformed=2"),
+        row("huge=2000000", Usage(INPUT, output=500_000)),
+        _broken(operation, "cut=before", True),
+        _broken(operation, "cut=0", True),
+        broken_off("cut=2"),
+        _broken(operation, "hang=before", True, 504, "provider_timeout"),
+        _broken(operation, "hang=0", True, 504, "provider_timeout"),
+        broken_off("hang=2", "provider_timeout"),
+        _broken(operation, "error=0", True, 502, "provider_error"),
+        broken_off("error=2", "provider_error"),
+    ]
+
+
+CHAT = [
+    *_refused("chat", False),
+    *_whole("chat", REPORTED, Usage(17, output=45)),
+    Row("chat", "finish=content_filter", False),
+    Row("chat", "cached=3&reasoning=5", False, usage=Usage(1, 3, output=OUTPUT, reasoning=5)),
+    *_refused("chat", True),
+    *_streamed("chat", Usage(21), Usage(21, output=13)),
+    Row("chat", "done=0", True),
+    Row("chat", "finish=length", True),
+    Row("chat", "cached=3&reasoning=5", True, usage=Usage(1, 3, output=OUTPUT, reasoning=5)),
+]
+ROWS = CHAT
