@@ -5,17 +5,20 @@ stream. A choice without a finish reason was cut off: `reply` says `length` for 
 Next file: `dialects/translation.py`, what a dialect offers.
 """
 
+import base64
 from collections.abc import Iterable
 
 from billing.core.pricing import Usage
-from llm.core.conversation import Choice, Citation, Part, Refusal, Reply, Text, Thinking, TokenLogprob, ToolCall
+from llm.core.conversation import Audio, Choice, Citation, Part, Refusal, Reply, Text, Thinking, TokenLogprob, ToolCall
 from llm.core.deltas import (
     ArgumentsDelta,
+    AudioDelta,
     CitationDelta,
     Delta,
     Finished,
     ImageDelta,
     LogprobsDelta,
+    NativeDelta,
     RefusalDelta,
     Started,
     TextDelta,
@@ -24,30 +27,57 @@ from llm.core.deltas import (
     UsageDelta,
 )
 
+Piece = (
+    TextDelta
+    | CitationDelta
+    | RefusalDelta
+    | ThinkingDelta
+    | ImageDelta
+    | AudioDelta
+    | NativeDelta
+    | ToolCallStarted
+    | ArgumentsDelta
+)
+
 
 class _Pieces:
     """One part while it grows."""
 
-    __slots__ = ("citations", "first", "signature", "texts")
+    __slots__ = ("citations", "first", "redacted", "signature", "sounds", "texts")
 
     def __init__(self, first: Delta) -> None:
         self.first = first
         self.texts: list[str] = []
         self.citations: list[Citation] = []
         self.signature: str | None = None
+        self.redacted: str | None = None
+        self.sounds: list[Audio] = []
 
     def whole(self) -> Part:
         text = "".join(self.texts)
         first = self.first
         if isinstance(first, ToolCallStarted):
-            return ToolCall(first.id, first.name, text or "{}", signature=self.signature)
+            arguments = text if first.custom else text or "{}"
+            return ToolCall(first.id, first.name, arguments, first.custom, self.signature)
         if isinstance(first, ThinkingDelta):
-            return Thinking(text, self.signature, first.redacted)
+            return Thinking(text, self.signature, self.redacted, first.id, first.origin)
         if isinstance(first, RefusalDelta):
             return Refusal(text)
         if isinstance(first, ImageDelta):
             return first.image
+        if isinstance(first, NativeDelta):
+            return first.native
+        if isinstance(first, AudioDelta):
+            return _sound(self.sounds)
         return Text(text, tuple(self.citations), signature=self.signature)
+
+
+def _sound(pieces: list[Audio]) -> Audio:
+    data = b"".join([base64.b64decode(piece.data) for piece in pieces if piece.data])
+    transcript = "".join([piece.transcript for piece in pieces if piece.transcript])
+    identity = next((piece.id for piece in pieces if piece.id), None)
+    expires_at = next((piece.expires_at for piece in pieces if piece.expires_at), None)
+    return Audio(base64.b64encode(data).decode() or None, pieces[0].format, identity, transcript or None, expires_at)
 
 
 class Assembly:
@@ -73,10 +103,7 @@ class Assembly:
             else:
                 self._grow(delta)
 
-    def _grow(
-        self,
-        delta: TextDelta | CitationDelta | RefusalDelta | ThinkingDelta | ImageDelta | ToolCallStarted | ArgumentsDelta,
-    ) -> None:
+    def _grow(self, delta: Piece) -> None:
         parts = self._parts.setdefault(delta.choice, {})
         pieces = parts.get(delta.part)
         if pieces is None:
@@ -85,8 +112,12 @@ class Assembly:
             pieces.citations.append(delta.citation)
         elif isinstance(delta, TextDelta | RefusalDelta | ThinkingDelta | ArgumentsDelta):
             pieces.texts.append(delta.text)
+        elif isinstance(delta, AudioDelta):
+            pieces.sounds.append(delta.audio)
         if isinstance(delta, TextDelta | ThinkingDelta | ToolCallStarted) and delta.signature:
             pieces.signature = (pieces.signature or "") + delta.signature
+        if isinstance(delta, ThinkingDelta) and delta.redacted:
+            pieces.redacted = (pieces.redacted or "") + delta.redacted
 
     def reply(self) -> Reply:
         indexes = sorted(self._parts.keys() | self._ends.keys())

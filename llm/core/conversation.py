@@ -87,6 +87,9 @@ class Thinking(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"
     text: str = ""
     signature: str | None = None
     redacted: str | None = None
+    id: str | None = None
+    origin: str | None = None
+    """The dialect whose seal it is: a seal means nothing to another provider, so it is never sent to one."""
 
 
 class Refusal(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="refusal"):
@@ -111,7 +114,14 @@ class ToolResult(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kin
     cache: CacheControl | None = None
 
 
-Part = Text | Image | Audio | File | Thinking | Refusal | ToolCall | ToolResult
+class Native(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="native"):
+    """A block only one wire knows (a tool the provider runs itself, and its result), verbatim, for that wire alone."""
+
+    origin: str
+    block: dict[str, Any]
+
+
+Part = Text | Image | Audio | File | Thinking | Refusal | ToolCall | ToolResult | Native
 
 
 # The request
@@ -135,6 +145,8 @@ class Tool(msgspec.Struct, frozen=True, omit_defaults=True):
     custom: dict[str, Any] | None = None
     """OpenAI's custom tool: its input format; such a tool has no parameters."""
     cache: CacheControl | None = None
+    native: Native | None = None
+    """A tool the provider runs itself, as its own wire declares it; nothing but `name` is set beside it."""
 
 
 class ToolChoice(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -171,6 +183,9 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
     top_logprobs: int | None = None
     parallel_tool_calls: bool | None = None
     reasoning_effort: Effort | None = None
+    thinking_budget: int | None = None
+    """Tokens of thinking; 0 turns it off."""
+    show_thinking: bool | None = None
     verbosity: str | None = None
     modalities: tuple[str, ...] = ()
     audio: dict[str, Any] | None = None

@@ -8,7 +8,7 @@ a choice from 0: no two share one. Next file: `assembly.py`, deltas back into a 
 import msgspec
 
 from billing.core.pricing import Usage
-from llm.core.conversation import Citation, Finish, Image, SafetyRating, TokenLogprob
+from llm.core.conversation import Audio, Citation, Finish, Image, Native, SafetyRating, TokenLogprob
 
 
 class Started(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="started"):
@@ -41,6 +41,24 @@ class ThinkingDelta(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
     text: str = ""
     signature: str | None = None
     redacted: str | None = None
+    id: str | None = None
+    origin: str | None = None
+
+
+class AudioDelta(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="audio"):
+    """More of one sound: `data` is base64 of whole bytes of its own, so pieces are decoded one by one."""
+
+    choice: int
+    part: int
+    audio: Audio
+
+
+class NativeDelta(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="native"):
+    """A whole block that only one wire knows."""
+
+    choice: int
+    part: int
+    native: Native
 
 
 class ImageDelta(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="image"):
@@ -58,6 +76,7 @@ class ToolCallStarted(msgspec.Struct, frozen=True, omit_defaults=True, tag_field
     id: str
     name: str
     signature: str | None = None
+    custom: bool = False
 
 
 class ArgumentsDelta(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="arguments"):
@@ -65,6 +84,8 @@ class ArgumentsDelta(msgspec.Struct, frozen=True, omit_defaults=True, tag_field=
     part: int
     index: int
     text: str
+    custom: bool = False
+    """Of a custom tool: free text, not JSON."""
 
 
 class LogprobsDelta(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="logprobs"):
@@ -93,6 +114,8 @@ Delta = (
     | RefusalDelta
     | ThinkingDelta
     | ImageDelta
+    | AudioDelta
+    | NativeDelta
     | ToolCallStarted
     | ArgumentsDelta
     | LogprobsDelta

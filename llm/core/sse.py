@@ -69,6 +69,20 @@ def events(block: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield event, data_of(event)
 
 
+def data_in(block: bytes) -> Iterator[bytes]:
+    """The `data` of each event of a block, without comments; the last event may lack its blank line."""
+    end = 0
+    for boundary in BOUNDARY.finditer(block):
+        data = data_of(block[end : boundary.start()])
+        end = boundary.end()
+        if data:
+            yield data
+    if end < len(block):
+        data = data_of(block[end:])
+        if data:
+            yield data
+
+
 def data_of(event: bytes) -> bytes:
     """The `data` lines of one event, joined as the standard says."""
     lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")]

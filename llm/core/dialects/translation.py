@@ -6,14 +6,14 @@ different one for each call. Next file: `registry.py`, all of them by name.
 """
 
 import hashlib
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from billing.core.pricing import Usage
-from llm.core.conversation import Conversation, Reply
+from llm.core.conversation import Conversation, Reply, Tool, ToolCall, ToolChoice
 from llm.core.deltas import Delta
-from llm.core.errors import ProviderBroken, ProviderError, redact
+from llm.core.errors import InvalidRequest, ProviderBroken, ProviderError, redact
 
 RETRYABLE = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 OUR_FAULT = frozenset({401, 402, 403})
@@ -126,3 +126,25 @@ def refused(
 def count(value: object) -> int:
     """A token count as a provider gave it: never negative, 0 when it is none."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def arguments_of(call: ToolCall, where: str) -> dict[str, Any]:
+    """A call's arguments for a wire that wants an object. Raises InvalidRequest naming `where`."""
+    try:
+        arguments = msgspec.json.decode(call.arguments.strip() or "{}")
+    except (msgspec.DecodeError, RecursionError):
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise InvalidRequest(
+            f"`{where}`: the arguments of `{call.name}` must be a JSON object, written as text.", where
+        )
+    return arguments
+
+
+def offered(conversation: Conversation) -> tuple[tuple[int, Tool], ...]:
+    """The tools with their numbers; where the client allows some of them only, those: the others may not be called."""
+    choice: ToolChoice | None = conversation.tool_choice
+    numbered = tuple(enumerate(conversation.tools))
+    if choice is None or choice.mode not in ("auto", "required") or not choice.names:
+        return numbered
+    return tuple((number, tool) for number, tool in numbered if tool.name in choice.names)

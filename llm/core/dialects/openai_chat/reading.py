@@ -110,9 +110,11 @@ def _reasoning(message: WireMessage) -> Iterator[Thinking]:
     if message.reasoning_details:
         for detail in message.reasoning_details:
             if detail.data is not None:
-                yield Thinking(redacted=detail.data)
+                yield Thinking(redacted=detail.data, id=detail.id, origin=detail.format)
             else:
-                yield Thinking(detail.text or detail.summary or "", detail.signature)
+                yield Thinking(
+                    detail.text or detail.summary or "", detail.signature, id=detail.id, origin=detail.format
+                )
     elif message.reasoning_content or message.reasoning:
         yield Thinking(message.reasoning_content or message.reasoning or "")
 

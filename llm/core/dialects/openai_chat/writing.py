@@ -27,11 +27,13 @@ from llm.core.conversation import (
 )
 from llm.core.deltas import (
     ArgumentsDelta,
+    AudioDelta,
     CitationDelta,
     Delta,
     Finished,
     ImageDelta,
     LogprobsDelta,
+    NativeDelta,
     RefusalDelta,
     Started,
     TextDelta,
@@ -41,6 +43,7 @@ from llm.core.deltas import (
 )
 
 Fields = dict[str, Any]
+Shown = ArgumentsDelta | ToolCallStarted | ThinkingDelta | RefusalDelta | CitationDelta | ImageDelta | AudioDelta
 _encode = msgspec.json.Encoder().encode
 
 
@@ -100,9 +103,7 @@ def _message(parts: tuple[Part, ...]) -> Fields:
     thoughts = [part for part in parts if isinstance(part, Thinking)]
     if thoughts:
         message["reasoning_content"] = "".join([part.text for part in thoughts])
-        message["reasoning_details"] = [
-            reasoning_detail(part.text, part.signature, part.redacted, number) for number, part in enumerate(thoughts)
-        ]
+        message["reasoning_details"] = [reasoning_detail(part, number) for number, part in enumerate(thoughts)]
     _more(message, parts, texts)
     return message
 
@@ -140,13 +141,20 @@ def _tool_call(call: ToolCall) -> Fields:
     return fields
 
 
-def reasoning_detail(text: str, signature: str | None, redacted: str | None, index: int) -> Fields:
-    """One block of thinking as OpenRouter writes it."""
-    if redacted is not None:
-        return {"type": "reasoning.encrypted", "data": redacted, "index": index}
-    fields: Fields = {"type": "reasoning.text", "text": text, "index": index}
-    if signature:
-        fields["signature"] = signature
+def reasoning_detail(part: Thinking | ThinkingDelta, index: int) -> Fields:
+    """One block of thinking as OpenRouter writes it; `format` says whose seal it carries."""
+    sealed = part.redacted is not None
+    fields: Fields = {"type": "reasoning.encrypted" if sealed else "reasoning.text", "index": index}
+    if sealed:
+        fields["data"] = part.redacted
+    if part.text or not sealed:
+        fields["text"] = part.text
+    if part.signature:
+        fields["signature"] = part.signature
+    if part.id:
+        fields["id"] = part.id
+    if part.origin:
+        fields["format"] = part.origin
     return fields
 
 
@@ -217,30 +225,34 @@ class ChunkWriter:
             return b"" if 0 in self._opened else self._chunk(0, {})
         if isinstance(delta, Finished):
             return self._end(delta)
+        if isinstance(delta, NativeDelta):
+            return b""  # what a provider's own tool did has no field here; its text follows as text
         if isinstance(delta, LogprobsDelta):
             return self._chunk(delta.choice, {}, [_logprob(token) for token in delta.logprobs])
         return self._chunk(delta.choice, self._fields(delta))
 
-    def _fields(
-        self, delta: ArgumentsDelta | ToolCallStarted | ThinkingDelta | RefusalDelta | CitationDelta | ImageDelta
-    ) -> Fields:
+    def _fields(self, delta: Shown) -> Fields:
         if isinstance(delta, ArgumentsDelta):
+            if delta.custom:
+                return {"tool_calls": [{"index": delta.index, "custom": {"input": delta.text}}]}
             return {"tool_calls": [{"index": delta.index, "function": {"arguments": delta.text}}]}
         if isinstance(delta, ToolCallStarted):
-            called = {"name": delta.name, "arguments": ""}
-            call: Fields = {"index": delta.index, "id": delta.id, "type": "function", "function": called}
+            kind, empty = ("custom", "input") if delta.custom else ("function", "arguments")
+            call: Fields = {"index": delta.index, "id": delta.id, "type": kind, kind: {"name": delta.name, empty: ""}}
             if delta.signature:
                 call["extra_content"] = {"google": {"thought_signature": delta.signature}}
             return {"tool_calls": [call]}
         if isinstance(delta, ThinkingDelta):
             number = self._thoughts.setdefault((delta.choice, delta.part), len(self._thoughts))
-            detail = reasoning_detail(delta.text, delta.signature, delta.redacted, number)
+            detail = reasoning_detail(delta, number)
             fields: Fields = {"reasoning_content": delta.text} if delta.text else {}
             return {**fields, "reasoning_details": [detail]}
         if isinstance(delta, RefusalDelta):
             return {"refusal": delta.text}
         if isinstance(delta, CitationDelta):
             return {"annotations": [annotation(delta.citation, 0)]}
+        if isinstance(delta, AudioDelta):
+            return {"audio": msgspec.to_builtins(delta.audio)}
         return {"images": [image_fields(delta.image)]}
 
     def _end(self, delta: Finished) -> bytes:
