@@ -35,7 +35,7 @@ CHANGED = {
     "false`), and on models without it, as a JSON object without a schema everywhere, a tool of our own that the model "
     "must call; its arguments come back as the content.",
     "reasoning_effort": "`thinking` and `output_config.effort` on models that decide for themselves, a budget of "
-    "tokens on earlier ones. Dropped where a tool is forced or the last calls carry no thinking: Anthropic refuses both.",
+    "tokens on earlier ones. Dropped where a tool is forced or the last calls carry no thinking: refused.",
     "user": "`metadata.user_id`; `safety_identifier` wins over it.",
     "web_search_options": "Anthropic's own web search.",
     "service_tier": "`auto` stays, `default` becomes `standard_only`, others are dropped.",
