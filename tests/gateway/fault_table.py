@@ -101,10 +101,14 @@ def _whole(operation: str, right: Usage, estimate: Usage) -> list[Row]:
     ]
 
 
-def _streamed(operation: str, cut: Usage, none: Usage) -> list[Row]:
+def _streamed(operation: str, right: Usage, cut: Usage, none: Usage) -> list[Row]:
     """`cut`: our estimate after two events; `none`: of a whole stream without usage."""
 
-    def row(fault: str, usage: Usage = REPORTED, **more: bool) -> Row:
+    said = (
+        "server_error" if operation == "responses" else "provider_error"
+    )  # the sandbox's code, or ours if it has none
+
+    def row(fault: str, usage: Usage = right, **more: bool) -> Row:
         return Row(operation, fault, True, usage=usage, **more)
 
     def broken_off(fault: str, code: str = "provider_broken") -> Row:
@@ -117,17 +121,17 @@ def _streamed(operation: str, cut: Usage, none: Usage) -> list[Row]:
         row("rate=500"),
         row("drip=0.001&split=400"),
         row("usage=none", none, estimated=True),
-        row("usage=wrong", Usage(INPUT * 10, output=OUTPUT * 10)),
+        row("usage=wrong", Usage(right.input * 10, output=right.output * 10)),
         row("malformed=2"),
-        row("huge=2000000", Usage(INPUT, output=500_000)),
+        row("huge=2000000", Usage(right.input, output=500_000)),
         _broken(operation, "cut=before", True),
         _broken(operation, "cut=0", True),
         broken_off("cut=2"),
         _broken(operation, "hang=before", True, 504, "provider_timeout"),
         _broken(operation, "hang=0", True, 504, "provider_timeout"),
         broken_off("hang=2", "provider_timeout"),
-        _broken(operation, "error=0", True, 502, "provider_error"),
-        broken_off("error=2", "provider_error"),
+        _broken(operation, "error=0", True, 502, said),
+        broken_off("error=2", said),
     ]
 
 
@@ -137,9 +141,30 @@ CHAT = [
     Row("chat", "finish=content_filter", False),
     Row("chat", "cached=3&reasoning=5", False, usage=Usage(1, 3, output=OUTPUT, reasoning=5)),
     *_refused("chat", True),
-    *_streamed("chat", Usage(21), Usage(21, output=13)),
+    *_streamed("chat", REPORTED, Usage(21), Usage(21, output=13)),
     Row("chat", "done=0", True),
     Row("chat", "finish=length", True),
     Row("chat", "cached=3&reasoning=5", True, usage=Usage(1, 3, output=OUTPUT, reasoning=5)),
 ]
-ROWS = CHAT
+COMPLETIONS = [
+    *_refused("completions", False)[3:6],
+    *_whole("completions", Usage(1, output=OUTPUT), Usage(9, output=32)),
+    *_refused("completions", True)[3:6],
+    *_streamed("completions", Usage(1, output=OUTPUT), Usage(13), Usage(13, output=12)),
+    Row("completions", "done=0", True, usage=Usage(1, output=OUTPUT)),
+]
+RESPONSES = [
+    *_refused("responses", False)[3:6],
+    *_whole("responses", REPORTED, Usage(9, output=60)),
+    Row("responses", "cached=3&reasoning=5", False, usage=Usage(1, 3, output=OUTPUT, reasoning=5)),
+    Row("responses", "finish=length", False),
+    *_refused("responses", True)[3:6],
+    *_streamed("responses", REPORTED, Usage(13), Usage(13, output=60)),
+    Row("responses", "finish=length", True),
+    Row("responses", "failed=3", True, 200, "server_error", None, "cut", Usage(13), True, upstream_kept=False),
+    Row("responses", "done=0", True, 200, "provider_broken", None, "cut", Usage(13, output=13), True),
+]
+EMBEDDINGS = [*_refused("embeddings", False)[3:6], *_whole("embeddings", Usage(1), Usage(10))]
+ALIKE = ("delay", "drip", "rate", "hang=before", "hang=0", "cut=before")
+"""Nothing of an operation is reached by these: they are played once, for chat."""
+ROWS = [*CHAT, *(row for row in [*COMPLETIONS, *RESPONSES, *EMBEDDINGS] if not row.fault.startswith(ALIKE))]
