@@ -236,6 +236,8 @@ class RequestReader:
     def _check_coding(self, value: bytes) -> None:
         if self._version == "1.0":
             raise Refusal(400, "Transfer-Encoding does not exist in HTTP/1.0.")
+        if sum(name == b"transfer-encoding" for name, _ in self._head) > 1:
+            raise Refusal(400, "A request may name its transfer coding once.")
         if value.strip().lower() != b"chunked":
             raise Refusal(501, "The only transfer coding understood here is `chunked`.")
 

@@ -68,6 +68,58 @@ MALFORMED: dict[str, tuple[bytes, int]] = {
     "a long target": (b"GET /" + b"a" * 300 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
     "a large header": (b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 2_000 + b"\r\n\r\n", 431),
     "many headers": (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-A: b\r\n" * 20 + b"\r\n", 431),
+    "a space after the line feed": (b"GET / HTTP/1.1\r\n Host: x\r\n\r\n", 400),
+    "a tab before the colon": (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length\t: 3\r\n\r\nabc", 400),
+    "a length with a space within": (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3 3\r\n\r\nabc", 400),
+    "a length with an underscore": (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1_0\r\n\r\n0123456789", 400),
+    "a length in letters of another script": (
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: \xd9\xa3\r\n\r\nabc",
+        400,
+    ),
+    "two codings in two headers": (
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+        400,
+    ),
+    "an unknown coding, then chunked": (
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        400,
+    ),
+    "a quoted coding": (b'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "chunked"\r\n\r\n0\r\n\r\n', 501),
+    "a folded coding": (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", 400),
+    "a coding and a length behind a bare CR": (
+        b"POST / HTTP/1.1\r\nHost: x\r\nX: a\rTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        400,
+    ),
+    "a negative chunk size": (
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-3\r\nabc\r\n0\r\n\r\n",
+        400,
+    ),
+    "a chunk size that overflows": (
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000003\r\nabc\r\n0\r\n\r\n",
+        400,
+    ),
+    "no chunk size": (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n;a=b\r\nabc\r\n0\r\n\r\n", 400),
+    "chunk extensions without end": (
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;" + b"a" * 800_000,
+        431,
+    ),
+    "trailers without end": (
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 160_000,
+        431,
+    ),
+    "a length among the trailers": (
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 9\r\n\r\n",
+        400,
+    ),
+    "a tab in the request line": (b"GET\t/ HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "a space in the target": (b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "a line of its own before the version": (b"GET /\r\nHTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "an upgrade that hides a request": (
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc",
+        400,
+    ),
+    "an absolute target without a path's start": (b"GET http:/x/y HTTP/1.1\r\nHost: x\r\n\r\n", 400),
     "endless head": (b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 400_000, 431),
     "a large body": (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n", 413),
     "a large chunked body": (
@@ -85,3 +137,38 @@ async def test_what_is_malformed_is_refused_once_and_the_connection_closes(serve
     assert len(re.findall(rb"HTTP/1\.1 \d{3} ", said)) == 1
     assert b"connection: close" in said
     assert served.echo.seen == [], "the handler saw nothing of it"
+
+
+READ_ONE_WAY: dict[str, tuple[bytes, list[tuple[str, bytes, bytes]]]] = {
+    "the target's host wins nothing": (
+        b"GET http://other/admin HTTP/1.1\r\nHost: x\r\n\r\n",
+        [("GET", b"/admin", b"")],
+    ),
+    "an upgrade is only an offer": (
+        b"POST /a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 19\r\n\r\nGET /b HTTP/1.1\r\n\r\n",
+        [("POST", b"/a", b"GET /b HTTP/1.1\r\n\r\n")],
+    ),
+    "a body that looks like a request": (
+        b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 17\r\n\r\nGET /b HTTP/1.1\r\n",
+        [("POST", b"/a", b"GET /b HTTP/1.1\r\n")],
+    ),
+    "trailers change nothing": (
+        b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nz\r\n0\r\nHost: y\r\nX: 1\r\n\r\n",
+        [("POST", b"/a", b"z")],
+    ),
+    "the coding's name in capitals": (
+        b"POST /a HTTP/1.1\r\nHost: x\r\nTRANSFER-ENCODING: ChunkeD\r\n\r\n1\r\nz\r\n0\r\n\r\n",
+        [("POST", b"/a", b"z")],
+    ),
+    "spaces before the target": (b"GET  / HTTP/1.1\r\nHost: x\r\n\r\n", [("GET", b"/", b"")]),
+    "a GET with a body": (b"GET /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nz", [("GET", b"/a", b"z")]),
+    "zeros before a length": (b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 0001\r\n\r\nz", [("POST", b"/a", b"z")]),
+}
+
+
+@pytest.mark.parametrize("name", READ_ONE_WAY)
+async def test_what_is_unusual_but_clear_is_read_in_the_one_way(served: Served, name: str) -> None:
+    data, seen = READ_ONE_WAY[name]
+    last = b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    await served.talk(data + last)
+    assert served.echo.seen == [*seen, ("GET", b"/last", b"")]

@@ -11,6 +11,7 @@ from llm.core.errors import ProviderBroken, ProviderTimeout, ProviderUnreachable
 from llm.gateway.httpx_transport import HttpxPool
 from llm.gateway.provider_connection import Cancelled, Reply
 from llm.gateway.proxies import Proxies, read_proxies
+from llm.gateway.steps import conduct
 from llm.gateway.upstream import Origin, Upstream
 from tests.gateway.certificates import certificate, server_context
 from tests.gateway.conftest import until
@@ -123,30 +124,18 @@ async def test_a_paused_stream_over_http2_stops_the_provider(tmp_path: Path) -> 
         await until(lambda: reply.status)
         taken: list[int] = []
         reply.pause()
-        relaying = asyncio.create_task(_relay(reply, taken))
+        conduct(_relay(reply, taken))
         before = -1
         while provider.sent != before:
             before = provider.sent
             await asyncio.sleep(0.1)
         assert provider.sent < 2_000 * 16_384
         reply.resume()
-        await asyncio.wait_for(relaying, 10)
-        assert sum(taken) == 2_000 * 16_384
+        await until(lambda: sum(taken) == 2_000 * 16_384, seconds=20)
 
 
 async def _relay(reply: Reply, taken: list[int]) -> None:
-    relay = reply.relay(lambda part: taken.append(len(part)))
-    for signal in _steps(relay):
-        await signal.future()
-
-
-def _steps(coroutine):  # type: ignore[no-untyped-def]
-    """Run a conducted coroutine inside a task: its signals, one after the other."""
-    while True:
-        try:
-            yield coroutine.send(None)
-        except StopIteration:
-            return
+    await reply.relay(lambda part: taken.append(len(part)))
 
 
 async def test_giving_up_over_http2_reaches_the_provider_and_disturbs_no_other_call(tmp_path: Path) -> None:
