@@ -18,7 +18,13 @@ from billing import selectors
 from billing.core.pricing import usd
 from billing.models import Call, DailyUsage
 
-OUTCOMES = (("ok", "ok"), ("upstream_error", "provider failed"), ("cancelled", "client left"), ("cut", "cut off"))
+OUTCOMES = (
+    ("ok", "ok"),
+    ("upstream_error", "provider failed"),
+    ("cancelled", "client left"),
+    ("cut", "cut off"),
+    ("lost", "gateway died"),
+)
 
 
 class NameFilter(admin.SimpleListFilter):
@@ -120,11 +126,11 @@ class ReadOnlyAdmin(ModelAdmin):
 
     @admin.display(description="tokens in")
     def tokens_in(self, row: Call | DailyUsage) -> int:
-        return row.input_tokens + row.cached_input_tokens + row.cache_write_tokens
+        return sum(getattr(row, name) for name in selectors.PROMPT_COLUMNS)
 
     @admin.display(description="tokens out")
     def tokens_out(self, row: Call | DailyUsage) -> int:
-        return row.output_tokens + row.reasoning_tokens
+        return sum(getattr(row, name) for name in selectors.ANSWER_COLUMNS)
 
 
 @admin.register(Call)
@@ -156,7 +162,7 @@ class CallAdmin(ReadOnlyAdmin):
 
     @display(  # type: ignore[untyped-decorator]
         description="outcome",
-        label={"ok": "success", "upstream_error": "danger", "cancelled": "warning", "cut": "danger"},
+        label={"ok": "success", "upstream_error": "danger", "cancelled": "warning", "cut": "danger", "lost": "danger"},
     )
     def outcome_shown(self, call: Call) -> str:
         return call.outcome

@@ -33,6 +33,8 @@ class Call(models.Model):
     cache_write_tokens = models.BigIntegerField(default=0)
     output_tokens = models.BigIntegerField(default=0)
     reasoning_tokens = models.BigIntegerField(default=0)
+    audio_input_tokens = models.BigIntegerField(default=0)
+    audio_output_tokens = models.BigIntegerField(default=0)
     cost_nano = models.BigIntegerField()
     price = models.JSONField(null=True, help_text="Nano-dollars per million tokens, as applied.")
     unpriced = models.BooleanField(default=False)
@@ -76,6 +78,8 @@ class DailyUsage(models.Model):
     cache_write_tokens = models.BigIntegerField(default=0)
     output_tokens = models.BigIntegerField(default=0)
     reasoning_tokens = models.BigIntegerField(default=0)
+    audio_input_tokens = models.BigIntegerField(default=0)
+    audio_output_tokens = models.BigIntegerField(default=0)
     cost_nano = models.BigIntegerField(default=0)
 
     class Meta:

@@ -35,6 +35,8 @@ SUMS = (
     "cache_write_tokens",
     "output_tokens",
     "reasoning_tokens",
+    "audio_input_tokens",
+    "audio_output_tokens",
     "cost_nano",
 )
 
@@ -48,7 +50,10 @@ def book(records: Sequence[CallRecord], gateway: str) -> int:
     """
     if not records:
         return 0
-    calls = {call.id: call for call in (call_of(record, gateway) for record in records)}
+    calls: dict[uuid.UUID, Call] = {}
+    for record in records:  # of one id twice in a batch the first counts, as it does across batches
+        call = call_of(record, gateway)
+        calls.setdefault(call.id, call)
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with transaction.atomic():
@@ -120,6 +125,8 @@ def call_of(record: CallRecord, gateway: str) -> Call:
         cache_write_tokens=_bounded(usage.cache_write, MOST_TOKENS),
         output_tokens=_bounded(usage.output, MOST_TOKENS),
         reasoning_tokens=_bounded(usage.reasoning, MOST_TOKENS),
+        audio_input_tokens=_bounded(usage.audio_input, MOST_TOKENS),
+        audio_output_tokens=_bounded(usage.audio_output, MOST_TOKENS),
         cost_nano=_cost(record) if priced else 0,
         price=msgspec.to_builtins(record.price) if priced else None,
         unpriced=not priced,

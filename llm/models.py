@@ -37,6 +37,13 @@ class Provider(models.Model):
         "base URL", max_length=500, blank=True, help_text="With the version path, e.g. https://api.openai.com/v1"
     )
     auth = models.CharField("sends its key as", max_length=20, choices=AUTH, default="bearer")
+    on_hang_up = models.CharField(
+        "when a client hangs up",
+        max_length=10,
+        choices=[("cancel", "cancel the call"), ("drain", "read the answer to its end")],
+        default="cancel",
+        help_text="Read on where the provider bills the whole answer anyway: then it is booked as reported.",
+    )
     enabled = models.BooleanField(default=True)
     source = models.CharField(max_length=20, choices=Source.choices, default=Source.ADMIN, editable=False)
     edited = models.JSONField(default=list, editable=False)
@@ -96,6 +103,9 @@ class Model(models.Model):
     output_price = models.BigIntegerField(null=True, blank=True)
     cached_input_price = models.BigIntegerField(null=True, blank=True)
     cache_write_price = models.BigIntegerField(null=True, blank=True)
+    audio_input_price = models.BigIntegerField(null=True, blank=True)
+    audio_output_price = models.BigIntegerField(null=True, blank=True)
+    request_price = models.BigIntegerField(default=0, help_text="Nano-dollars added once per call.")
     rank = models.PositiveIntegerField(default=100, help_text="Order of preference for `auto`, lowest first.")
     released = models.BigIntegerField(default=0, editable=False, help_text="Unix seconds.")
     enabled = models.BooleanField(default=True)
@@ -129,6 +139,9 @@ class Model(models.Model):
             output=self.output_price,
             cached_input=self.cached_input_price,
             cache_write=self.cache_write_price,
+            audio_input=self.audio_input_price,
+            audio_output=self.audio_output_price,
+            per_request=self.request_price,
         )
 
 

@@ -53,7 +53,9 @@ def _provider(row: Provider) -> snapshot.Provider | None:
     keys = () if row.auth == "none" else _keys(row)
     if not row.configured or (row.auth != "none" and not keys):
         return None
-    return snapshot.Provider(row.slug, row.provider_type, row.dialect, row.base_url, row.auth, keys)
+    return snapshot.Provider(
+        row.slug, row.provider_type, row.dialect, row.base_url, row.auth, keys, on_hang_up=row.on_hang_up
+    )
 
 
 def _keys(row: Provider) -> tuple[snapshot.ProviderKey, ...]:

@@ -26,14 +26,18 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     """Tokens of the visible answer."""
     reasoning: int = 0
     """Tokens of hidden thinking."""
+    audio_input: int = 0
+    """Prompt tokens that were sound."""
+    audio_output: int = 0
+    """Tokens of the answer that were sound."""
 
     @property
     def prompt_total(self) -> int:
-        return self.input + self.cached_input + self.cache_write
+        return self.input + self.cached_input + self.cache_write + self.audio_input
 
     @property
     def completion_total(self) -> int:
-        return self.output + self.reasoning
+        return self.output + self.reasoning + self.audio_output
 
 
 class Price(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,6 +48,8 @@ class Price(msgspec.Struct, frozen=True, omit_defaults=True):
     cached_input: int | None = None
     cache_write: int | None = None
     reasoning: int | None = None
+    audio_input: int | None = None
+    audio_output: int | None = None
     per_request: int = 0
     """Nano-dollars added once per call."""
 
@@ -51,8 +57,8 @@ class Price(msgspec.Struct, frozen=True, omit_defaults=True):
 def cost_nano(usage: Usage, price: Price) -> int:
     """Cost of `usage` in nano-dollars, rounded half up once at the end.
 
-    Cached reads and cache writes without their own price cost as much as plain input, reasoning as much as output:
-    never less than the provider may bill.
+    Cached reads, cache writes and sound without a price of their own cost as much as plain input, reasoning and spoken
+    output as much as output. For cache reads and thinking that is never less than the provider bills.
     """
     cached = price.input if price.cached_input is None else price.cached_input
     written = price.input if price.cache_write is None else price.cache_write
@@ -64,6 +70,10 @@ def cost_nano(usage: Usage, price: Price) -> int:
         + usage.output * price.output
         + usage.reasoning * reasoning
     )
+    if usage.audio_input or usage.audio_output:
+        heard = price.input if price.audio_input is None else price.audio_input
+        spoken = price.output if price.audio_output is None else price.audio_output
+        scaled += usage.audio_input * heard + usage.audio_output * spoken
     return (scaled + MILLION // 2) // MILLION + price.per_request
 
 

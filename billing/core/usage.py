@@ -10,9 +10,10 @@ import msgspec
 
 from billing.core.pricing import Price, Usage
 
-Outcome = Literal["ok", "upstream_error", "cancelled", "cut"]
+Outcome = Literal["ok", "upstream_error", "cancelled", "cut", "lost"]
 """ok: answered whole; upstream_error: the provider refused or failed; cancelled: the client hung up;
-cut: the provider's answer broke off after the client had received part of it."""
+cut: the provider's answer broke off after the client had received part of it; lost: the gateway died while the provider
+was at work, so what it used is our estimate."""
 
 
 class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -21,6 +21,8 @@ PRICES = {
     "output_usd": ("output_price", "Output, USD per million tokens"),
     "cached_input_usd": ("cached_input_price", "Cached input, USD per million tokens"),
     "cache_write_usd": ("cache_write_price", "Cache write, USD per million tokens"),
+    "audio_input_usd": ("audio_input_price", "Sound heard, USD per million tokens"),
+    "audio_output_usd": ("audio_output_price", "Sound spoken, USD per million tokens"),
 }
 """Form field -> (column, label)."""
 
@@ -49,7 +51,7 @@ class WordsField(forms.CharField):
 class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Provider
-        fields = ("name", "provider_type", "base_url", "auth", "dialect", "enabled")
+        fields = ("name", "provider_type", "base_url", "auth", "dialect", "on_hang_up", "enabled")
 
     def clean_name(self) -> str:
         name = checked(check.check_name, self.cleaned_data["name"])
@@ -105,6 +107,9 @@ class ModelForm(forms.ModelForm):  # type: ignore[type-arg]
     output_usd = _price_field(PRICES["output_usd"][1])
     cached_input_usd = _price_field(PRICES["cached_input_usd"][1])
     cache_write_usd = _price_field(PRICES["cache_write_usd"][1])
+    audio_input_usd = _price_field(PRICES["audio_input_usd"][1])
+    audio_output_usd = _price_field(PRICES["audio_output_usd"][1])
+    request_usd = _price_field("Each call, USD")
     aliases = WordsField(required=False, widget=UnfoldAdminTextInputWidget, help_text="Other names, with commas.")
     capabilities = WordsField(required=False, widget=UnfoldAdminTextInputWidget, help_text="Words, with commas.")
 
@@ -129,6 +134,7 @@ class ModelForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         for field, (column, _) in PRICES.items():
             self.initial[field] = usd_per_million(getattr(self.instance, column))
+        self.initial["request_usd"] = usd_per_million(self.instance.request_price or None)
 
     def clean_model_id(self) -> str:
         return checked(check.check_model_id, self.cleaned_data["model_id"])
@@ -146,6 +152,7 @@ class ModelForm(forms.ModelForm):  # type: ignore[type-arg]
         for field, (column, _) in PRICES.items():
             amount: Decimal | None = given.get(field)
             setattr(self.instance, column, None if amount is None else int(amount * NANO))
+        self.instance.request_price = int((given.get("request_usd") or 0) * NANO)
         return given
 
     @property

@@ -35,6 +35,8 @@ class Provider(msgspec.Struct, frozen=True, omit_defaults=True):
     keys: tuple[ProviderKey, ...] = ()
     headers: dict[str, str] = {}
     """Sent with every call, e.g. a version header."""
+    on_hang_up: str = "cancel"
+    """When the client has gone: `cancel` the call, or `drain` its answer (where all of it is billed anyway)."""
 
 
 class Model(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -17,6 +17,7 @@ from llm.core.options import Options
 from llm.gateway.exchange import Exchange, HeaderLines, lines
 from llm.gateway.gateway import Gateway, Route
 from llm.gateway.provider_connection import Reply
+from llm.gateway.register import BYTES_PER_TOKEN, NO_SLOT, Entry
 
 JSON = (b"content-type", b"application/json")
 HEADERS = (
@@ -42,6 +43,8 @@ class Call:
     provider_ns = 0
     """Time spent waiting for providers."""
     first_byte_at: int | None = None
+    slot = NO_SLOT
+    """In the register of calls at a provider."""
 
     def __init__(self, exchange: Exchange, gateway: Gateway, operation: Operation) -> None:
         global _calls
@@ -55,9 +58,69 @@ class Call:
         self.request_id = (given and request_id(given)) or self.id.encode()
 
     def hang_up(self) -> None:
-        """The client has gone: so may the provider."""
-        if self.reply is not None:
+        """The client has gone: so may the provider, unless it bills the whole answer anyway."""
+        if self.reply is None:
+            return
+        if self.drained:
+            self.reply.resume()  # a slow client may have paused it
+        else:
             self.reply.cancel()
+
+    @property
+    def drained(self) -> bool:
+        """Whether the client has gone and the answer is read to its end nevertheless."""
+        deployment = self.deployment
+        return self.exchange.gone and deployment is not None and deployment.provider.on_hang_up == "drain"
+
+    def register(self) -> None:
+        """Called before the first byte of an attempt leaves: should this process die, the call is booked as lost."""
+        request, deployment, route = self.request, self.deployment, self.route
+        assert request is not None
+        assert deployment is not None
+        assert route is not None
+        user, project, origin = self.labels()
+        entry = Entry(
+            self.id,
+            self.request_id.decode("ascii"),
+            self.started_at,
+            len(self.exchange.body),
+            self.gateway.metrics.typical_output(deployment.provider.name, deployment.model.id),
+            bool(request.stream),
+            self.attempts,
+            route.key.id if route.key is not None else None,
+            self.gateway.asked(deployment),
+            request.model,
+            user,
+            project,
+            origin,
+        )
+        self.slot = self.gateway.journal.register.enter(entry, self.slot)
+
+    def book(self, record: CallRecord) -> None:
+        """Count it and put it in the journal."""
+        self.gateway.metrics.count_call(record)
+        slot, self.slot = self.slot, NO_SLOT
+        self.gateway.journal.append(record, slot)
+
+    def output_so_far(self) -> int:
+        """Tokens of a whole answer nobody waited for: what the model usually writes, by the share of time it had."""
+        deployment = self.deployment
+        assert deployment is not None
+        elapsed_us = (time.time_ns() - self.started_at) // 1000
+        return self.gateway.metrics.typical_output(deployment.provider.name, deployment.model.id, elapsed_us)
+
+    def labels(self) -> tuple[str | None, str | None, str | None]:
+        """User, project and origin, as the request names them."""
+        request = self.request
+        assert request is not None
+        options = request.circuit_breaker
+        tracking = options.budget_tracking if isinstance(options, Options) else None
+        origin = self.exchange.fields.get(b"x-circuit-breaker-origin")
+        return (
+            (tracking.user_id if tracking is not None else None) or _label(request.user),
+            tracking.project_id if tracking is not None else None,
+            _label(origin.decode("latin-1")) if origin is not None else None,
+        )
 
     def overhead_us(self) -> int:
         """Microseconds spent in the gateway itself so far."""
@@ -87,12 +150,14 @@ class Call:
         assert deployment is not None
         estimated = usage is None and outcome != "upstream_error"
         if usage is None:
-            usage = Usage() if not estimated else Usage(len(self.exchange.body) // 4 + 1, output=estimated_output)
+            usage = (
+                Usage()
+                if not estimated
+                else Usage(len(self.exchange.body) // BYTES_PER_TOKEN + 1, output=estimated_output)
+            )
         price = deployment.model.price
-        options = request.circuit_breaker
-        tracking = options.budget_tracking if isinstance(options, Options) else None
         key = self.route.key if self.route is not None else None
-        origin = self.exchange.fields.get(b"x-circuit-breaker-origin")
+        user, project, origin = self.labels()
         return CallRecord(
             number=self.gateway.journal.next_number,
             id=self.id,
@@ -111,9 +176,9 @@ class Call:
             streamed=streamed,
             first_byte_at=self.first_byte_at,
             provider_key=key.id if key is not None else None,
-            user=(tracking.user_id if tracking is not None else None) or _label(request.user),
-            project=tracking.project_id if tracking is not None else None,
-            origin=_label(origin.decode("latin-1")) if origin is not None else None,
+            user=user,
+            project=project,
+            origin=origin,
             error_code=error_code,
             attempts=self.attempts,
             overhead_us=self.overhead_us(),

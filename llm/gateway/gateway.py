@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import Raw
+
 from llm.core.deployment import Deployment, header_value
 from llm.core.dialects import DIALECTS
 from llm.core.errors import Unavailable
@@ -18,6 +20,7 @@ from llm.core.model_list import ModelList
 from llm.core.routing import Catalogue
 from llm.core.snapshot import Provider, ProviderKey, Snapshot
 from llm.core.uplink import Observation
+from llm.gateway import register
 from llm.gateway.journal import Journal
 from llm.gateway.metrics import Metrics
 from llm.gateway.settings import Settings
@@ -27,6 +30,7 @@ SNAPSHOT_WAIT_SECONDS = 10.0
 MAX_WEIGHT = 100
 MAX_HEADS = 1_000
 """Heads kept per route. A wire whose paths hold model names may have many; beyond this all are made anew."""
+MAX_ASKED = 5_000
 
 
 class Route:
@@ -83,6 +87,7 @@ class Gateway:
         self.uplink_connected: Callable[[], bool] = lambda: False
         self._routes: dict[str, tuple[Provider, tuple[Route, ...]]] = {}
         self._turns: dict[str, int] = {}
+        self._asked: dict[Deployment, Raw] = {}
         self._first_snapshot = asyncio.Event()
         self.idle = asyncio.Event()
         """Set when the last call under way has ended."""
@@ -92,6 +97,7 @@ class Gateway:
         catalogue = Catalogue(snapshot)
         self.models = ModelList(catalogue)
         self._routes = {}
+        self._asked = {}
         self.catalogue = catalogue
         self._first_snapshot.set()
 
@@ -137,6 +143,16 @@ class Gateway:
             return found
         turn = self._turns[provider.name] = (self._turns.get(provider.name, -1) + 1) % len(found)
         return tuple(dict.fromkeys(found[turn:] + found[:turn]))
+
+    def asked(self, deployment: Deployment) -> Raw:
+        """What the register says of a deployment, encoded once."""
+        found = self._asked.get(deployment)
+        if found is None:
+            if len(self._asked) >= MAX_ASKED:  # names with directives make deployments of their own
+                self._asked.clear()
+            model = deployment.model
+            found = self._asked[deployment] = register.asked(deployment.provider.name, model.id, model.price)
+        return found
 
     def status(self) -> dict[str, Any]:
         """What `/health` says."""

@@ -6,19 +6,21 @@ event loop are written with one call, `write_pending`, which each door calls bef
 before an answer is given to the door is in the file before the answer leaves. `kill -9` loses nothing; a power
 failure loses at most `FSYNC_SECONDS`. A torn last line is cut off. Segments whose records are all acknowledged are
 deleted. At `limit_bytes`, and while the disk refuses writes, `accepting` is False and the pipeline refuses new calls
-(503); records of calls already under way are still written, or kept in memory until the disk takes them. Next file:
-`uplink.py`, which reads from here.
+(503); records of calls already under way are still written, or kept in memory until the disk takes them. Calls a dead
+predecessor had in the air are recorded as lost at the start (`register.py`). Next file: `uplink.py`, which reads here.
 """
 
 import asyncio
 import fcntl
 import logging
 import os
+import time
 from pathlib import Path
 
 import msgspec
 
 from billing.core.usage import CallRecord
+from llm.gateway.register import NO_SLOT, SLOTS, Register, lost, unrecorded
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +50,9 @@ class Segment:
 class Journal:
     """Belongs to one event loop. `next_number` is the number the next record must carry."""
 
-    def __init__(self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(
+        self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES, limit_bytes: int = LIMIT_BYTES, slots: int = SLOTS
+    ) -> None:
         """Take over the folder. Raises JournalLocked, OSError."""
         self.folder = folder
         self.loop = asyncio.get_running_loop()
@@ -67,6 +71,8 @@ class Journal:
         self._size = sum(segment.size for segment in self.segments)
         self.accepting = self._size < limit_bytes
         self._pending: list[bytes] = []
+        self._slots: list[int] = []
+        """Of the register: to be released when what is pending is written."""
         self._unsynced = False
         self.on_written: asyncio.Event = asyncio.Event()
         """Set after every write; the uplink waits for it."""
@@ -74,6 +80,8 @@ class Journal:
         self._retry: asyncio.TimerHandle | None = None
         """Set while the disk refuses writes: the next attempt."""
         self._syncing: asyncio.Future[None] | None = None
+        self.register = Register(folder / "in-flight", slots)
+        self._record_lost()
 
     @property
     def lag(self) -> int:
@@ -85,8 +93,11 @@ class Journal:
         """Bytes on disk."""
         return self._size
 
-    def append(self, record: CallRecord) -> None:
-        """Take a record; it is written at the end of this turn, or before the next answer leaves."""
+    def append(self, record: CallRecord, slot: int = NO_SLOT) -> None:
+        """Take a record; it is written at the end of this turn, or before the next answer leaves.
+
+        Once it is in the file, `slot` of the register is released.
+        """
         if record.number != self.next_number:
             raise ValueError(f"The next record is number {self.next_number}, not {record.number}.")
         line = _encoder.encode(record)
@@ -94,6 +105,8 @@ class Journal:
         if not self._pending:
             self.loop.call_soon(self.write_pending)
         self._pending.append(line)
+        if slot >= 0:
+            self._slots.append(slot)
 
     def acknowledge(self, through: int) -> None:
         """Everything up to and including `through` is booked: segments that hold nothing else go."""
@@ -114,6 +127,7 @@ class Journal:
             await asyncio.wait([self._syncing])
         os.fsync(self._file)
         self._write_mark()
+        self.register.close()
         os.close(self._file)
         os.close(self._lock)
 
@@ -150,9 +164,28 @@ class Journal:
             raise
         self.written += len(self._pending)
         self._pending.clear()
+        for slot in self._slots:
+            self.register.release(slot)
+        self._slots.clear()
         segment.size += done
         self._size += done
         self._unsynced = True
+
+    def _record_lost(self) -> None:
+        left = self.register.left
+        if not left:
+            return
+        missing = dict(unrecorded(left, self.segments[-1].path.read_bytes().splitlines()))
+        now = time.time_ns()
+        for slot, entry in left:
+            if slot in missing:
+                self.append(lost(entry, self.next_number, now), slot)
+            else:
+                self.register.release(slot)
+        log.warning(
+            "A predecessor died with %d calls in the air; they are recorded as lost, by estimate.", len(missing)
+        )
+        self.register.left = []
 
     def _begin_segment(self) -> None:
         segment = _create(self.folder, self.written + 1)

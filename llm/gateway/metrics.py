@@ -82,6 +82,17 @@ class Metrics:
         if record.first_byte_at is not None:
             self.first_byte.add((record.first_byte_at - record.started_at) // 1000)
 
+    def typical_output(self, provider: str, model: str, elapsed_us: int | None = None) -> int:
+        """Tokens an answered call of this model wrote on average, 0 if none was; of one that ran shorter, its share."""
+        series = self.series.get((provider, model, 200))
+        if series is None or not series.calls:
+            return 0
+        tokens = series.tokens
+        mean = (tokens[3] + tokens[4]) // series.calls
+        if elapsed_us is None or elapsed_us * series.calls >= series.latency_us:
+            return mean
+        return mean * elapsed_us * series.calls // series.latency_us
+
     def count_refused(self, status: int) -> None:
         """A request was answered with an error before any provider was called."""
         self.refused[status] = self.refused.get(status, 0) + 1

@@ -56,6 +56,7 @@ async def answer(exchange: Exchange, gateway: Gateway, operation: Operation) -> 
     finally:
         exchange.on_disconnect = None  # no cycle is left behind for the garbage collector
         call.reply = None
+        gateway.journal.register.release(call.slot)  # never sent, or its record failed: no crash lost it
         gateway.ended()
 
 
@@ -88,6 +89,7 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
     call.attempts += 1
     streamed = bool(request.stream)
     reply = call.reply = Reply(streamed, gateway.upstream.bounds.reply_bytes)
+    reply.on_sent = call.register
     reply.deadline = gateway.loop.time() + gateway.settings.request_timeout
     asked = time.perf_counter_ns()
     gateway.upstream.begin(reply, route.origin, _head(call, route, outgoing), outgoing.body)
@@ -106,9 +108,9 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
         return
     body, usage = dialect.decode(attempt, reply.body)
     estimated_output = 0 if usage is not None else call.operation.estimate_output(body)
-    record = call.record("ok", 200, usage, estimated_output=estimated_output)
-    gateway.metrics.count_call(record)
-    gateway.journal.append(record)
+    outcome: Outcome = "cancelled" if exchange.gone else "ok"
+    record = call.record(outcome, CLIENT_GONE if exchange.gone else 200, usage, estimated_output=estimated_output)
+    call.book(record)
     exchange.respond(200, call.headers(JSON[1], record.overhead_us, record.cost_nano), body)
 
 
@@ -142,9 +144,14 @@ async def _fail(call: Call, error: LlmError) -> None:
         outcome: Outcome = "cancelled" if gone else "upstream_error"
         nothing_sent = call.reply is None or not call.reply.sent
         usage = Usage() if nothing_sent else None
-        record = call.record(outcome, CLIENT_GONE if gone else error.status, usage, error_code=error.wire_code)
-        gateway.metrics.count_call(record)
-        gateway.journal.append(record)
+        record = call.record(
+            outcome,
+            CLIENT_GONE if gone else error.status,
+            usage,
+            estimated_output=call.output_so_far(),
+            error_code=error.wire_code,
+        )
+        call.book(record)
     if not gone and not call.exchange.started:
         call.refuse(error)
     elif not gone:

@@ -38,6 +38,8 @@ class Reply:
     status = 0
     complete = False
     cancelled = False
+    on_sent: Callable[[], None] | None = None
+    """Called before the first byte of the request leaves."""
     sent = False
     """The request is on its way: from here on it may cost money."""
     replaced = False
@@ -175,6 +177,8 @@ class ProviderConnection(asyncio.Protocol):
             self._fail_unanswered()
             return
         reply.sent = True
+        if reply.on_sent is not None:
+            reply.on_sent()
         self.pool.upstream.outbox.write(self._transport, reply.request)
 
     def drop(self) -> None:

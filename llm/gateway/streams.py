@@ -106,7 +106,8 @@ class Relay:
 
 async def _settle(call: Call, gateway: Gateway, failure: LlmError | None, decoder: StreamDecoder) -> None:
     """Journal what was used, then let the end of the answer go."""
-    outcome: Outcome = "ok" if failure is None else "cancelled" if isinstance(failure, Cancelled) else "cut"
+    gone = isinstance(failure, Cancelled) or call.drained
+    outcome: Outcome = "cancelled" if gone else "ok" if failure is None else "cut"
     record = call.record(
         outcome,
         CLIENT_GONE if outcome == "cancelled" else 200,
@@ -115,8 +116,7 @@ async def _settle(call: Call, gateway: Gateway, failure: LlmError | None, decode
         error_code=failure.wire_code if failure is not None else None,
         streamed=True,
     )
-    gateway.metrics.count_call(record)
-    gateway.journal.append(record)
+    call.book(record)
     exchange = call.exchange
     if not exchange.started:
         return

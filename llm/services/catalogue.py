@@ -55,6 +55,8 @@ def _seed_model(provider: Provider, row: ModelRow) -> bool:
         "output_price": row.price.output,
         "cached_input_price": row.price.cached_input,
         "cache_write_price": row.price.cache_write,
+        "audio_input_price": row.price.audio_input,
+        "audio_output_price": row.price.audio_output,
         "rank": row.rank,
         "released": row.created,
     }

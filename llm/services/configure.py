@@ -14,6 +14,7 @@ from llm.models import Model, Provider, ProviderKey, Source
 from llm.services.configuration import holds, seal_into, writing
 
 KEY_LABEL = "configureLlmProvider"
+PRICES_OF_THEIR_OWN = {"cached_input_price", "cache_write_price", "audio_input_price", "audio_output_price"}
 
 
 def configure_provider(wanted: ProviderSettings) -> Provider:
@@ -97,8 +98,8 @@ def _set_model(provider: Provider, wanted: ModelSettings) -> None:
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     if chosen.keys() & {"input_price", "output_price"}:
-        # The list prices of cached tokens belong to the list price that has just been replaced.
-        chosen |= dict.fromkeys({"cached_input_price", "cache_write_price"} - set(model.edited))
+        # The list prices of cached tokens and of sound belong to the list price that has just been replaced.
+        chosen |= dict.fromkeys(PRICES_OF_THEIR_OWN - set(model.edited))
     for name, value in chosen.items():
         setattr(model, name, value)
     _check(model)

@@ -8,15 +8,20 @@ import msgspec
 from msgspec import Raw
 
 from billing.core.pricing import Price, Usage, cost_nano, usd
+from llm.core.buckets import in_buckets as split
 from llm.core.operations.members import given, read_members, write_members
 
 
 class InputDetails(msgspec.Struct):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    """OpenRouter's, for the providers behind it that bill it."""
+    audio_tokens: int | None = None
 
 
 class OutputDetails(msgspec.Struct):
     reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
 
 
 class WireUsage(msgspec.Struct):
@@ -37,6 +42,7 @@ class ResponsesUsage(msgspec.Struct):
     output_tokens_details: OutputDetails | None = None
 
 
+NOTHING_READ, NOTHING_WRITTEN = InputDetails(), OutputDetails()
 _usage = msgspec.json.Decoder(WireUsage)
 _responses_usage = msgspec.json.Decoder(ResponsesUsage)
 
@@ -71,15 +77,17 @@ def buckets(wire: WireUsage) -> Usage | None:
 def _split(
     read: int | None, written: int | None, of_read: InputDetails | None, of_written: OutputDetails | None
 ) -> Usage | None:
-    written = written or 0
-    if read is None or read < 0 or written < 0:
-        return None
-    cached = reasoning = 0
-    if of_read is not None:
-        cached = min(max(of_read.cached_tokens or 0, 0), read)
-    if of_written is not None:
-        reasoning = min(max(of_written.reasoning_tokens or 0, 0), written)
-    return Usage(input=read - cached, cached_input=cached, output=written - reasoning, reasoning=reasoning)
+    of_read = of_read or NOTHING_READ
+    of_written = of_written or NOTHING_WRITTEN
+    return split(
+        read,
+        written,
+        cached=of_read.cached_tokens,
+        cache_write=of_read.cache_write_tokens,
+        heard=of_read.audio_tokens,
+        reasoning=of_written.reasoning_tokens,
+        spoken=of_written.audio_tokens,
+    )
 
 
 def with_cost(document: bytes | Raw, usage: Usage | None, price: Price | None) -> bytes:

@@ -34,7 +34,7 @@ def test_booked_call_keeps_every_field_of_its_record() -> None:
     record = a_record(
         number=7,
         request_id="req-7",
-        usage=Usage(input=1, cached_input=2, cache_write=3, output=4, reasoning=5),
+        usage=Usage(input=1, cached_input=2, cache_write=3, output=4, reasoning=5, audio_input=6, audio_output=7),
         streamed=True,
         estimated=True,
         first_byte_at=nanoseconds(NOON) - 5 * 10**8,
@@ -69,6 +69,8 @@ def test_booked_call_keeps_every_field_of_its_record() -> None:
         "cache_write_tokens": 3,
         "output_tokens": 4,
         "reasoning_tokens": 5,
+        "audio_input_tokens": 6,
+        "audio_output_tokens": 7,
         "cost_nano": 6_000_000,
         "price": {"input": 30 * 10**9, "output": 60 * 10**9},
         "unpriced": False,
@@ -90,6 +92,14 @@ def test_batch_half_old_half_new_books_only_the_new_half() -> None:
     assert Call.objects.count() == 2
     row = DailyUsage.objects.get()
     assert (row.requests, row.cost_nano, row.input_tokens) == (2, 12_000_000, 200)
+
+
+@pytest.mark.django_db
+def test_of_one_id_twice_in_a_batch_the_first_counts() -> None:
+    first = a_record(cost_nano=5_000)
+    again = a_record(id=first.id, outcome="lost", cost_nano=9_000)
+    assert services.book([first, again], "gateway-0") == again.number
+    assert Call.objects.get().cost_nano == 5_000
 
 
 @pytest.mark.django_db
@@ -171,7 +181,7 @@ def test_same_and_overlapping_batches_booked_at_once_count_once() -> None:
     assert sum(row.cost_nano for row in DailyUsage.objects.all()) == 300 * 6_000_000
 
 
-USAGES = st.builds(Usage, st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9))
+USAGES = st.builds(Usage, *[st.integers(0, 9)] * 7)
 RECORDS = st.builds(
     a_record,
     at=st.sampled_from([NOON, NOON + timedelta(days=1)]),

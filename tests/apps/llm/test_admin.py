@@ -35,6 +35,7 @@ def provider_form(provider: Provider, keys: list[dict[str, Any]] | None = None, 
         "base_url": provider.base_url,
         "auth": provider.auth,
         "dialect": provider.dialect,
+        "on_hang_up": "cancel",
         "enabled": "on",
         "keys-TOTAL_FORMS": len(rows),
         "keys-INITIAL_FORMS": sum("id" in row for row in rows),
@@ -182,6 +183,9 @@ def model_form(model: Model, **fields: Any) -> dict[str, Any]:
         "output_usd": Decimal(model.output_price or 0) / 10**9,
         "cached_input_usd": "",
         "cache_write_usd": "",
+        "audio_input_usd": "",
+        "audio_output_usd": "",
+        "request_usd": "",
     }
     return form | fields
 

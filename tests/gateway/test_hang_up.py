@@ -1,0 +1,52 @@
+"""A client that hangs up: the provider is cancelled or read to its end, as its row says, and the call is booked."""
+
+import asyncio
+
+import msgspec
+
+from llm.core.snapshot import Snapshot
+from tests.gateway.client import CHAT, post
+from tests.gateway.conftest import Running, until
+from tests.gateway.control import snapshot
+from tests.gateway.provider import DONE, REPLY, Request, chunk, http, stream, usage_chunk
+
+STREAM = {**CHAT, "stream": True}
+
+
+def draining(gateway: Running) -> Snapshot:
+    new = snapshot(gateway.provider.url, 2)
+    (provider,) = new.providers
+    return msgspec.structs.replace(new, providers=(msgspec.structs.replace(provider, on_hang_up="drain"),))
+
+
+async def test_a_drained_whole_answer_is_booked_as_reported(gateway: Running) -> None:
+    await gateway.configure(draining(gateway))
+    gone = asyncio.Event()
+
+    async def after_the_hang_up(request: Request, writer: asyncio.StreamWriter) -> None:
+        await gone.wait()
+        writer.write(http(msgspec.json.encode(REPLY)))
+
+    gateway.provider.answers = [after_the_hang_up]
+    client = await gateway.connect()
+    client.send(post())
+    await until(lambda: gateway.provider.requests)
+    client.close()
+    await until(lambda: not gateway.worker.server.connections)
+    gone.set()
+    (record,) = await gateway.control.wait_for_records(1)
+    assert (record.outcome, record.status, record.estimated) == ("cancelled", 499, False)
+    assert (record.usage.input, record.usage.output) == (9, 12)
+
+
+async def test_a_drained_stream_is_booked_as_reported(gateway: Running) -> None:
+    await gateway.configure(draining(gateway))
+    events = [*[chunk(f"{n} ") for n in range(30)], chunk(None, "stop"), usage_chunk(7, 31), DONE]
+    gateway.provider.answers = [stream(*events, pause=0.01)]
+    client = await gateway.connect()
+    client.send(post(STREAM))
+    await client.head()
+    client.close()
+    (record,) = await gateway.control.wait_for_records(1)
+    assert (record.outcome, record.status, record.estimated) == ("cancelled", 499, False)
+    assert (record.usage.input, record.usage.output) == (7, 31)
