@@ -138,4 +138,10 @@ def lines(headers: Headers) -> HeaderLines:
     return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
+def read_lines(given: HeaderLines) -> Headers:
+    """The way back, for doors that want them one by one."""
+    pairs = [line.partition(b": ") for line in given.split(b"\r\n") if line]
+    return [(name, value) for name, _, value in pairs]
+
+
 Handler = Callable[[Exchange], None]

@@ -45,10 +45,11 @@ class Worker:
         self.gateway.uplink_connected = lambda: self.uplink.connected
         self._uplink_task: asyncio.Task[None] | None = None
 
-    async def start(self) -> int:
-        """Listen; returns the port. Raises OSError when it is taken."""
-        settings = self.settings
-        port = await self.server.listen(settings.host, settings.port, shared=settings.shared_port, tls=self._tls)
+    async def start(self, *, listen: bool = True) -> int:
+        """Listen, unless another door does (`asgi.py`); returns the port. Raises OSError when it is taken."""
+        settings, port = self.settings, 0
+        if listen:
+            port = await self.server.listen(settings.host, settings.port, shared=settings.shared_port, tls=self._tls)
         self._uplink_task = asyncio.create_task(self.uplink.run())
         return port
 

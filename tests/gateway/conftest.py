@@ -14,6 +14,7 @@ from llm.gateway.settings import Settings
 from llm.gateway.worker import Worker
 from tests.gateway.client import Answer, Client, ask
 from tests.gateway.control import SECRET, Control, snapshot
+from tests.gateway.doors import DOORS, opened
 from tests.gateway.provider import Provider
 from tests.gateway.serving import SMALL, Echo, Served
 
@@ -69,13 +70,26 @@ async def control(provider: Provider) -> AsyncIterator[Control]:
         yield running
 
 
+EVERY_DOOR = frozenset({"test_chat", "test_requests", "test_streams", "test_provider_failures"})
+"""Modules whose tests pass through each door, but for what a test's `@pytest.mark.doors(...)` leaves out."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    module = metafunc.module.__name__.rpartition(".")[2]
+    if "gateway" in metafunc.fixturenames and module in EVERY_DOOR:
+        mark = metafunc.definition.get_closest_marker("doors")
+        metafunc.parametrize("door", mark.args if mark is not None else DOORS)
+
+
 @pytest.fixture
-async def gateway(settings: Settings, provider: Provider, control: Control) -> AsyncIterator[Running]:
-    worker = Worker(msgspec.structs.replace(settings, uplink_url=control.url))
-    port = await worker.start()
-    await worker.gateway.configured()
-    yield Running(worker, port, provider, control)
-    await worker.stop()
+def door() -> str:
+    return "native"
+
+
+@pytest.fixture
+async def gateway(door: str, settings: Settings, provider: Provider, control: Control) -> AsyncIterator[Running]:
+    async with opened(door, msgspec.structs.replace(settings, uplink_url=control.url)) as (worker, port):
+        yield Running(worker, port, provider, control)
 
 
 @pytest.fixture

@@ -206,6 +206,7 @@ async def test_a_hang_up_before_the_answer_cancels_the_provider(gateway: Running
     assert (record.outcome, record.status) == ("cancelled", 499)
 
 
+@pytest.mark.doors("native")
 async def test_a_half_closed_client_still_gets_its_answer(gateway: Running) -> None:
     gateway.provider.answers = [stream(*ALL, pause=0.05)]
     client = await gateway.connect()
@@ -216,6 +217,7 @@ async def test_a_half_closed_client_still_gets_its_answer(gateway: Running) -> N
     client.close()
 
 
+@pytest.mark.doors("native", "uvicorn")
 async def test_a_slow_reader_pauses_the_provider(gateway: Running) -> None:
     big = chunk("x" * 60_000)
     sent = 0
@@ -255,6 +257,7 @@ async def test_events_pass_at_once(gateway: Running) -> None:
     client.close()
 
 
+@pytest.mark.doors("native")
 async def test_http_1_0_gets_the_stream_without_chunks(gateway: Running) -> None:
     gateway.provider.answers = [stream(*ALL)]
     client = await gateway.connect()
