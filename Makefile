@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 RUN    := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 
-.PHONY: serve setup setup-dev test test-fast check format lock bench schema migrations picture clean help
+.PHONY: serve setup setup-dev test test-fast check format lock bench bench-peers schema migrations picture clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -66,6 +66,9 @@ lock: setup-dev ## pin requirements.in and requirements-dev.in with hashes
 
 bench: setup-dev ## our figures against the limits (needs wrk and nginx)
 	$(BIN)/python -m benchmarks
+
+bench-peers: setup-dev ## the same against LiteLLM, TensorZero and Portkey, installed for it (needs npm too; some minutes)
+	$(BIN)/python -m benchmarks --against-peers
 
 picture: setup-dev ## make the README's pictures in headless Chromium
 	$(BIN)/python -m tests.acceptance.pictures

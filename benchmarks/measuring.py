@@ -1,4 +1,4 @@
-"""What the rows share: programs under test started and ended, wrk run and read, results written with their date.
+"""What the rows share: programs under test started and ended, turns taken, results written with their date.
 
 A row is a module of this package with `main() -> None`; it prints both figures and their ratio. Everything listens on
 loopback, on ports 31xx, and lives in a temporary folder. Nothing is left running, whatever happens.
@@ -7,7 +7,6 @@ loopback, on ports 31xx, and lives in a temporary folder. Nothing is left runnin
 import json
 import os
 import platform
-import re
 import shutil
 import signal
 import socket
@@ -18,32 +17,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import msgspec
+from typing import Any, TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
+Round = TypeVar("Round")
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
 class Missing(Exception):
     """A program the row needs is not installed; the message is the one line to print."""
-
-
-class WrkResult(msgspec.Struct, frozen=True):
-    """One run of wrk. Latencies in milliseconds."""
-
-    requests: int
-    seconds: float
-    p50: float
-    p99: float
-    errors: int
-    """Answers other than 2xx and 3xx, and socket errors."""
-    bytes_read: float
-
-    @property
-    def rate(self) -> float:
-        return self.requests / self.seconds
 
 
 def need(*programs: str) -> None:
@@ -78,9 +60,9 @@ def nginx(folder: Path, servers: str) -> Iterator[subprocess.Popen[str]]:
     configuration = folder / "nginx.conf"
     configuration.write_text(
         f"""daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
-events {{ worker_connections 8192; }}
+events {{ worker_connections 16384; }}
 http {{
-  access_log off; keepalive_requests 1000000000;
+  access_log off; keepalive_requests 1000000000; client_body_buffer_size 256k;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f;
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   {servers}
@@ -105,32 +87,9 @@ def wait_for_port(port: int, seconds: float = 15.0) -> None:
     raise RuntimeError(f"Nothing listens on port {port} after {seconds:g} seconds.")
 
 
-def wrk(url: str, script: Path, *, connections: int, seconds: int, threads: int = 1) -> WrkResult:
-    """Load `url`; the request is what the Lua `script` says."""
-    command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script), url]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return read_wrk(done.stdout)
-
-
-def read_wrk(said: str) -> WrkResult:
-    """wrk's report as figures."""
-    requests, seconds, size = re.search(r"(\d+) requests in ([\d.]+)s, ([\d.]+\w+) read", said).groups()  # type: ignore[union-attr]
-    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
-    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", said)
-    errors = (int(refused[1]) if refused else 0) + (sum(map(int, broken.groups())) if broken else 0)
-    return WrkResult(
-        requests=int(requests),
-        seconds=float(seconds),
-        p50=_milliseconds(said, "50%"),
-        p99=_milliseconds(said, "99%"),
-        errors=errors,
-        bytes_read=_bytes(size),
-    )
-
-
-def alternate(contenders: Mapping[str, Callable[[], WrkResult]], rounds: int) -> dict[str, list[WrkResult]]:
+def alternate(contenders: Mapping[str, Callable[[], Round]], rounds: int) -> dict[str, list[Round]]:
     """A B A B ...: what disturbs one round disturbs all of them alike."""
-    results: dict[str, list[WrkResult]] = {name: [] for name in contenders}
+    results: dict[str, list[Round]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, measure in contenders.items():
             results[name].append(measure())
@@ -161,11 +120,6 @@ def _search_path() -> str:
     return os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
 
 
-def _milliseconds(said: str, label: str) -> float:
-    number, unit = re.search(rf"{label}\s+([\d.]+)(us|ms|s|m)\b", said).groups()  # type: ignore[union-attr]
-    return float(number) * {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}[unit]
-
-
-def _bytes(text: str) -> float:
-    number, unit = re.fullmatch(r"([\d.]+)([KMGT]?B)", text).groups()  # type: ignore[union-attr]
-    return float(number) * 1024.0 ** ["B", "KB", "MB", "GB", "TB"].index(unit)
+def keep(row: int, name: str, figures: Mapping[str, Any]) -> None:
+    """Write the dated result and say where."""
+    print(f"kept in {write_result(row, name, figures).relative_to(ROOT)}")
