@@ -14,6 +14,15 @@ from circuit_breaker.supervisor import Child
 from llm.gateway.http_limits import BOUND_SETTINGS, LIMIT_SETTINGS
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH")
+STREAMS = (
+    "STREAM_REPLAY_BYTES",
+    "STREAM_REPLAY_TOTAL_BYTES",
+    "STREAM_REPLAY_SECONDS",
+    "STREAM_GRACE_SECONDS",
+    "STREAM_KEEP_ALIVE_SECONDS",
+    "STREAM_HEAD_SECONDS",
+)
+"""What only the gateway reads, and checks."""
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 GATEWAY_ONLY = (
@@ -82,7 +91,7 @@ def django_environment(sandbox_url: str) -> dict[str, str]:
 
 def _clean() -> dict[str, str]:
     proxies = [*PROXIES, *(name.lower() for name in PROXIES)]
-    return {name: os.environ[name] for name in (*PASSED_ON, *proxies) if name in os.environ}
+    return {name: os.environ[name] for name in (*PASSED_ON, *STREAMS, *proxies) if name in os.environ}
 
 
 def _gateway_settings(name: str) -> dict[str, str]:

@@ -1,8 +1,10 @@
 """Server-sent events as bytes: cut a byte stream at event boundaries without looking into the events.
 
 `EventCutter.feed` returns the whole events it has, as one block, however the bytes arrived; an unfinished event
-waits, at most `MAX_EVENT_BYTES` of it. `events` reads them one by one. Line ends may be LF or CRLF (a lone CR, which
-the standard also allows, no provider sends). Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
+waits, at most `MAX_EVENT_BYTES` of it. `events` reads them one by one, `count` counts them, `numbered` gives them ids.
+An event's number is its count from the start of the stream, the first being 1, however the bytes were cut; comments and
+spare blank lines are no events. Line ends may be LF or CRLF (a lone CR, which the standard also allows, no provider
+sends). Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 import re
@@ -11,6 +13,9 @@ from collections.abc import Iterator
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 BOUNDARY = re.compile(rb"\n\r?\n")
 DONE = b"data: [DONE]\n\n"
+KEEP_ALIVE = b": keep-alive\n\n"
+KEEP_ALIVE_LINE = b": keep-alive\n"
+"""The same for numbered streams, where a blank line would end an event: this one becomes part of the next."""
 CONTENT_TYPE = b"text/event-stream"
 
 
@@ -83,10 +88,49 @@ def data_in(block: bytes) -> Iterator[bytes]:
             yield data
 
 
+def count(block: bytes) -> int:
+    """How many events a block of whole events holds."""
+    if block[:1] in (b":", b"\n") or b"\n:" in block or b"\n\n\n" in block or b"\r" in block:
+        return sum(_is_event(event) for event, _ in events(block))
+    return block.count(b"\n\n")
+
+
+def numbered(block: bytes, before: int, after: int = 0) -> tuple[bytes, int]:
+    """The events of a block, each with its number as its `id`, but for those up to number `after`.
+
+    `before` is how many events came before the block; how many have come with it is returned beside the bytes.
+    Comments are left out: after an `id` some clients (OpenAI's Python SDK) take the end of a comment for an event.
+    """
+    parts: list[bytes] = []
+    number = before
+    for event, _ in events(block):
+        if _is_event(event):
+            number += 1
+            if number > after:
+                parts.append(b"id: %d\n%b" % (number, _without_id(event)))
+    return b"".join(parts), number
+
+
 def data_of(event: bytes) -> bytes:
     """The `data` lines of one event, joined as the standard says."""
     lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")]
     return b"\n".join(lines)
+
+
+def _is_event(event: bytes) -> bool:
+    return any(line and line[:1] != b":" for line in event.splitlines())
+
+
+def _without_id(event: bytes) -> bytes:
+    """The event without a provider's own `id`, which would win over ours, and without blank lines in front."""
+    event = event.lstrip(b"\r\n")
+    if b"id" not in event or not any(_names_id(line) for line in event.splitlines()):
+        return event
+    return b"".join([line for line in event.splitlines(keepends=True) if not _names_id(line)])
+
+
+def _names_id(line: bytes) -> bool:
+    return line.strip(b"\r\n") == b"id" or line.startswith(b"id:")
 
 
 def _last_boundary(data: bytes) -> int:

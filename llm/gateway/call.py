@@ -6,6 +6,7 @@ metered. Tokens the provider did not report are our own estimate, marked so: fou
 
 import os
 import time
+from typing import TYPE_CHECKING
 
 from billing.core.pricing import NANO, Usage, cost_nano
 from billing.core.usage import CallRecord, Outcome
@@ -19,6 +20,9 @@ from llm.gateway.gateway import Gateway, Route
 from llm.gateway.provider_connection import Reply
 from llm.gateway.register import BYTES_PER_TOKEN, NO_SLOT, Entry
 
+if TYPE_CHECKING:
+    from llm.gateway.streams import Relay
+
 JSON = (b"content-type", b"application/json")
 HEADERS = (
     b"content-type: %b\r\nx-request-id: %b\r\n%b"
@@ -27,8 +31,8 @@ HEADERS = (
 HEADERS_AND_COST = HEADERS + b"x-circuit-breaker-cost: %d.%09d\r\n"
 CLIENT_GONE = 499
 MAX_ID, MAX_LABEL = 128, 256
-_process = os.urandom(8).hex()
-_calls = 0
+ID_BYTES = 16
+_random = b""
 
 
 class Call:
@@ -45,15 +49,16 @@ class Call:
     first_byte_at: int | None = None
     slot = NO_SLOT
     """In the register of calls at a provider."""
+    stream: "Relay | None" = None
+    owner: str | None = None
+    """The API key the call was made with: who may read its stream again."""
 
     def __init__(self, exchange: Exchange, gateway: Gateway, operation: Operation) -> None:
-        global _calls
-        _calls += 1
         self.operation = operation
         self.exchange = exchange
         self.gateway = gateway
         self.started_at = time.time_ns()
-        self.id = f"{_process}{_calls:016x}"
+        self.id = _new_id()
         given = exchange.fields.get(b"x-request-id")
         self.request_id = (given and request_id(given)) or self.id.encode()
 
@@ -197,6 +202,15 @@ def refuse(exchange: Exchange, error: LlmError, request: bytes, headers: HeaderL
     if isinstance(error, MethodNotAllowed):
         headers += b"allow: %b\r\n" % error.allowed.encode("ascii")
     exchange.respond(error.status, headers, error_body(error))
+
+
+def _new_id() -> str:
+    """An id nobody can guess: whoever knows a stream's id may read it. Randomness is fetched for 256 at a time."""
+    global _random
+    if not _random:
+        _random = os.urandom(ID_BYTES * 256)
+    fresh, _random = _random[:ID_BYTES], _random[ID_BYTES:]
+    return fresh.hex()
 
 
 def request_id(given: bytes) -> bytes | None:

@@ -19,10 +19,11 @@ from llm.core.errors import (
     UnsupportedMedia,
 )
 from llm.core.operations import OPERATIONS, Operation
-from llm.gateway import pipeline
+from llm.gateway import pipeline, resume
 from llm.gateway.call import JSON, refuse, request_id
 from llm.gateway.exchange import Exchange, Headers
 from llm.gateway.gateway import Gateway
+from llm.gateway.siblings import Siblings
 from llm.gateway.steps import conduct
 
 UNUSUAL = frozenset({b"origin", b"content-encoding"})
@@ -40,6 +41,8 @@ class Endpoint:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self.siblings: Siblings | None = None
+        """The other workers at this port, who may hold a stream that is asked for here."""
         self._gets: dict[bytes, Callable[[Exchange], None]] = {
             b"/v1/models": self._models,
             b"/health": self._health,
@@ -67,6 +70,9 @@ class Endpoint:
             return
         if operation is not None:
             self._operate(exchange, operation)
+            return
+        if path.startswith(resume.PREFIX):
+            resume.resume(exchange, self._gateway, self.siblings)
             return
         if len(path) > 1:
             path = path.rstrip(b"/")
@@ -158,6 +164,12 @@ class Endpoint:
             "journal_lag": ("Records written but not yet acknowledged.", float(gateway.journal.lag)),
             "journal_bytes": ("Bytes the journal holds on disk.", float(gateway.journal.size)),
             "snapshot_age_seconds": ("Age of the configuration served by.", age),
+            "streams_open": ("Streams under way.", float(len(gateway.replays.live))),
+            "streams_unattended": (
+                "Streams that go on though their client has gone, in case it comes back.",
+                float(gateway.replays.unattended),
+            ),
+            "replay_bytes": ("Memory held so that streams can be read again.", float(gateway.replays.size)),
             "uplink_connected": ("1 while the control plane is connected.", float(gateway.uplink_connected())),
         }
         exchange.respond(200, [PROMETHEUS], gateway.metrics.render(gauges))

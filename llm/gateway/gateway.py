@@ -21,8 +21,10 @@ from llm.core.routing import Catalogue
 from llm.core.snapshot import Provider, ProviderKey, Snapshot
 from llm.core.uplink import Observation
 from llm.gateway import register
+from llm.gateway.exchange import Exchange
 from llm.gateway.journal import Journal
 from llm.gateway.metrics import Metrics
+from llm.gateway.replay import ReplayStore
 from llm.gateway.settings import Settings
 from llm.gateway.upstream import Origin, Upstream, read_url
 
@@ -81,6 +83,12 @@ class Gateway:
         )
         self.metrics = Metrics()
         self.loop = asyncio.get_running_loop()
+        quickest = min(settings.keep_alive_seconds, settings.head_seconds, settings.grace_seconds or 1.0, 2.0)
+        self.replays = ReplayStore(
+            settings.replay_bytes, settings.replay_total_bytes, settings.replay_seconds, quickest / 2
+        )
+        self.may_resume: Callable[[Exchange, str | None], bool] = lambda exchange, owner: True
+        """Whether a request may read a stream whose `Call.owner` was `owner`; asked on the worker that holds it."""
         self.catalogue: Catalogue | None = None
         self.models: ModelList | None = None
         self.connections: Callable[[], int] = lambda: 0

@@ -45,6 +45,8 @@ async def answer(exchange: Exchange, gateway: Gateway, operation: Operation) -> 
         call.request = operation.read(exchange.body)
         # limits: requests and tokens per minute, per key
         candidates = routing.choose(operation, call.request, catalogue)  # strategies rank here
+        if call.request.stream:
+            call.stream = streams.Relay(call, gateway)
         # reserve: the worst case (request.output_limit, request.choices) of this call, from a lease
         await _attempt(call, candidates, gateway)
     except LlmError as error:
@@ -55,7 +57,7 @@ async def answer(exchange: Exchange, gateway: Gateway, operation: Operation) -> 
         await _fail(call, LlmError("Internal error in the gateway."))
     finally:
         exchange.on_disconnect = None  # no cycle is left behind for the garbage collector
-        call.reply = None
+        call.reply = call.stream = None
         gateway.journal.register.release(call.slot)  # never sent, or its record failed: no crash lost it
         gateway.ended()
 
@@ -71,7 +73,7 @@ async def _attempt(call: Call, candidates: Sequence[Deployment], gateway: Gatewa
             try:
                 return await _ask(call, gateway, deployment, route)
             except ProviderError as error:
-                if not error.retryable or call.attempts >= MAX_ATTEMPTS:
+                if not error.retryable or call.attempts >= MAX_ATTEMPTS or call.exchange.started:
                     raise
                 failure = error
     assert failure is not None
@@ -91,6 +93,8 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
     reply = call.reply = Reply(streamed, gateway.upstream.bounds.reply_bytes)
     reply.on_sent = call.register
     reply.deadline = gateway.loop.time() + gateway.settings.request_timeout
+    if call.stream is not None:
+        call.stream.decoder = dialect.stream(attempt)
     asked = time.perf_counter_ns()
     gateway.upstream.begin(reply, route.origin, _head(call, route, outgoing), outgoing.body)
     await reply.arrived
@@ -104,7 +108,7 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
     if reply.error is not None and not streamed:
         raise reply.error
     if streamed:
-        await streams.relay(call, gateway, dialect.stream(attempt))
+        await streams.relay(call, gateway)
         return
     body, usage = dialect.decode(attempt, reply.body)
     estimated_output = 0 if usage is not None else call.operation.estimate_output(body)
@@ -152,6 +156,8 @@ async def _fail(call: Call, error: LlmError) -> None:
             error_code=error.wire_code,
         )
         call.book(record)
+    if call.stream is not None:
+        call.stream.fail(error)
     if not gone and not call.exchange.started:
         call.refuse(error)
     elif not gone:

@@ -60,11 +60,18 @@ class HttpServer:
         listener = await self.loop.create_server(
             lambda: Connection(self), host, port, ssl=tls, backlog=backlog, reuse_port=shared or None
         )
+        self._began(listener)
+        bound: int = listener.sockets[0].getsockname()[1]
+        return bound
+
+    async def listen_on(self, bound: socket.socket) -> None:
+        """Accept connections on a Unix socket that is bound already."""
+        self._began(await self.loop.create_unix_server(lambda: Connection(self), sock=bound))
+
+    def _began(self, listener: asyncio.Server) -> None:
         self._listeners.append(listener)
         if self._sweeper is None:
             self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
-        bound: int = listener.sockets[0].getsockname()[1]
-        return bound
 
     async def drain(self, seconds: float) -> bool:
         """Take no new connection, close idle ones, let the rest finish for at most `seconds`, then cut them.

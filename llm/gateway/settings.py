@@ -72,6 +72,19 @@ class Settings(msgspec.Struct, frozen=True):
     """PROVIDER_HTTP2: hosts called over HTTP/2, separated by commas, or `*`."""
     proxies: Proxies = Proxies()
     """HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY: `proxies.py`."""
+    replay_bytes: int = 1024 * 1024
+    """STREAM_REPLAY_BYTES: what is kept of one stream for readers; beyond it its oldest events are forgotten."""
+    replay_total_bytes: int = 32 * 1024 * 1024
+    """STREAM_REPLAY_TOTAL_BYTES: of all streams of this worker together."""
+    replay_seconds: float = 60.0
+    """STREAM_REPLAY_SECONDS: how long a finished stream can be read again."""
+    grace_seconds: float = 30.0
+    """STREAM_GRACE_SECONDS: how long a stream with event ids goes on when its client has gone; 0: not at all."""
+    keep_alive_seconds: float = 15.0
+    """STREAM_KEEP_ALIVE_SECONDS: a comment is sent when a stream was silent for so long."""
+    head_seconds: float = 45.0
+    """STREAM_HEAD_SECONDS: with no event yet after so long, the head is sent; from then on no other candidate is
+    tried."""
 
     def __repr__(self) -> str:
         return f"Settings(name={self.name!r}, host={self.host!r}, port={self.port}, uplink_url={self.uplink_url!r})"
@@ -107,6 +120,12 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         provider_ca_file=_path(environment, "PROVIDER_CA_FILE"),
         provider_http2=_listed(environment, "PROVIDER_HTTP2"),
         proxies=_proxies(environment),
+        replay_bytes=int(_number(environment, "STREAM_REPLAY_BYTES", default.replay_bytes, 0, 2**30)),
+        replay_total_bytes=int(_number(environment, "STREAM_REPLAY_TOTAL_BYTES", default.replay_total_bytes, 0, 2**40)),
+        replay_seconds=_number(environment, "STREAM_REPLAY_SECONDS", default.replay_seconds, 0, 86_400),
+        grace_seconds=_number(environment, "STREAM_GRACE_SECONDS", default.grace_seconds, 0, 3_600),
+        keep_alive_seconds=_number(environment, "STREAM_KEEP_ALIVE_SECONDS", default.keep_alive_seconds, 0.05, 3_600),
+        head_seconds=_number(environment, "STREAM_HEAD_SECONDS", default.head_seconds, 0.05, 86_400),
     )
 
 

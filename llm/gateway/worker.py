@@ -13,8 +13,10 @@ from llm.gateway.certificates import listening_context
 from llm.gateway.endpoint import Endpoint
 from llm.gateway.gateway import Gateway
 from llm.gateway.journal import Journal
+from llm.gateway.resume import door
 from llm.gateway.server import HttpServer
 from llm.gateway.settings import Settings
+from llm.gateway.siblings import Siblings
 from llm.gateway.uplink import Uplink
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,8 @@ class Worker:
         self.gateway = Gateway(settings, self.journal)
         self.endpoint = Endpoint(self.gateway)
         self.server = HttpServer(self.endpoint, settings.limits, before_sending=self.journal.write_pending)
+        self.door = HttpServer(lambda exchange: door(exchange, self.gateway), before_sending=self.journal.write_pending)
+        self.siblings = self.endpoint.siblings = Siblings(settings.journal_dir, settings.name)
         self.uplink = Uplink(
             settings.uplink_url,
             settings.uplink_secret,
@@ -50,6 +54,7 @@ class Worker:
         settings, port = self.settings, 0
         if listen:
             port = await self.server.listen(settings.host, settings.port, shared=settings.shared_port, tls=self._tls)
+        await self.door.listen_on(self.siblings.bind_door())
         self._uplink_task = asyncio.create_task(self.uplink.run())
         return port
 
@@ -59,10 +64,13 @@ class Worker:
         patience = max(whole - 2 * HAND_OVER_SECONDS, whole / 2)
         if not await self.server.drain(patience):
             log.warning("Calls were still under way after %g seconds and have been cut.", patience)
+        self.gateway.replays.close()
         if self.gateway.metrics.in_flight:
             self.gateway.idle.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.gateway.idle.wait(), HAND_OVER_SECONDS)
+        self.siblings.close()
+        await self.door.drain(HAND_OVER_SECONDS / 2)
         if self.uplink.connected:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.uplink.handed_over(), HAND_OVER_SECONDS)

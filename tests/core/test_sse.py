@@ -50,3 +50,39 @@ def test_an_event_without_end_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(EventTooLarge):
         for _ in range(20):
             cutter.feed(b"data: xxxxxxxx")
+
+
+ODD_LINES = st.lists(
+    st.sampled_from([b"data: {}", b"data:x", b": comment", b"event: e", b"id: 1", b"id", b"data: id:"]), max_size=3
+)
+
+
+@given(
+    written=st.lists(st.tuples(ODD_LINES, st.sampled_from([b"\n", b"\r\n"])), max_size=8),
+    cuts=st.lists(st.integers(0, 400), max_size=10),
+    after=st.integers(0, 9),
+)
+def test_numbers_do_not_depend_on_how_the_bytes_arrive(
+    written: list[tuple[list[bytes], bytes]], cuts: list[int], after: int
+) -> None:
+    """Not even among comments and spare blank lines, which have no number."""
+    data = b"".join(end.join(lines) + end + end for lines, end in written)
+    real = sum(any(not line.startswith(b":") for line in lines) for lines, _ in written)
+    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    cutter = EventCutter()
+    blocks = [block for block in (cutter.feed(data[a:b]) for a, b in itertools.pairwise(edges)) if block]
+    assert sum(map(sse.count, blocks)) == real
+    number, out = 0, b""
+    for block in blocks:
+        part, counted = sse.numbered(block, number, after)
+        assert counted == number + sse.count(block)
+        number, out = counted, out + part
+    ids = [line for line in out.splitlines() if line.startswith(b"id")]
+    assert ids == [b"id: %d" % n for n in range(after + 1, real + 1)], "each once, in order, ours only"
+    assert sse.numbered(data, 0, after) == (out, real)
+
+
+def test_a_numbered_event_is_the_event_behind_its_number() -> None:
+    block = b": hello\n\ndata: one\n\nevent: e\r\nid: 7\r\ndata: two id\r\n\r\n"
+    assert sse.numbered(block, 4) == (b"id: 5\ndata: one\n\nid: 6\nevent: e\r\ndata: two id\r\n\r\n", 6)
+    assert sse.numbered(block, 4, after=5) == (b"id: 6\nevent: e\r\ndata: two id\r\n\r\n", 6)
