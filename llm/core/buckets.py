@@ -23,6 +23,8 @@ def in_buckets(
     completion = completion or 0
     if prompt is None or prompt < 0 or completion < 0:
         return None
+    if not (cached or cache_write or heard or reasoning or spoken):  # the usual case
+        return Usage(prompt, output=completion)
     read = _part(cached, prompt)
     written = _part(cache_write, prompt - read)
     sound = _part(heard, prompt - read - written)

@@ -14,15 +14,13 @@ BODILESS = frozenset({204, 304})
 REFUSAL_CODES = {408: "request_timeout", 413: "request_too_large", 503: "overloaded"}
 
 
-def head_lines(exchange: Exchange, status: int, headers: Headers | HeaderLines, date: bytes) -> list[bytes]:
+def head_lines(exchange: Exchange, status: int, headers: Headers | HeaderLines, date: bytes) -> bytes:
     """Status line and headers, without the ones about length and without the blank line."""
     first = STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status
-    parts = [first, date, headers if isinstance(headers, bytes) else lines(headers)]
+    head = first + date + (headers if isinstance(headers, bytes) else lines(headers))
     if not exchange.keep_alive:
-        parts.append(b"connection: close\r\n")
-    elif exchange.version == "1.0":
-        parts.append(b"connection: keep-alive\r\n")
-    return parts
+        return head + b"connection: close\r\n"
+    return head if exchange.version != "1.0" else head + b"connection: keep-alive\r\n"
 
 
 def in_chunks(exchange: Exchange) -> bool:

@@ -47,6 +47,7 @@ class Call:
     provider_ns = 0
     """Time spent waiting for providers."""
     first_byte_at: int | None = None
+    _labels: tuple[str | None, str | None, str | None] | None = None
     slot = NO_SLOT
     """In the register of calls at a provider."""
     stream: "Relay | None" = None
@@ -116,16 +117,19 @@ class Call:
 
     def labels(self) -> tuple[str | None, str | None, str | None]:
         """User, project and origin, as the request names them."""
+        if self._labels is not None:
+            return self._labels
         request = self.request
         assert request is not None
         options = request.circuit_breaker
         tracking = options.budget_tracking if isinstance(options, Options) else None
         origin = self.exchange.fields.get(b"x-circuit-breaker-origin")
-        return (
+        self._labels = labels = (
             (tracking.user_id if tracking is not None else None) or _label(request.user),
             tracking.project_id if tracking is not None else None,
             _label(origin.decode("latin-1")) if origin is not None else None,
         )
+        return labels
 
     def overhead_us(self) -> int:
         """Microseconds spent in the gateway itself so far."""

@@ -165,12 +165,12 @@ class Connection(asyncio.Protocol):
     def send_whole(self, exchange: Exchange, status: int, headers: Headers | HeaderLines, body: bytes) -> None:
         head = self._head(exchange, status, headers)
         if status in BODILESS:
-            head.append(b"\r\n")
+            answer = b"%b\r\n" % head
+        elif exchange.method != "HEAD":
+            answer = b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
         else:
-            head.append(b"content-length: %d\r\n\r\n" % len(body))
-            if exchange.method != "HEAD":
-                head.append(body)
-        self.server.outbox.write(self.transport, b"".join(head))
+            answer = b"%bcontent-length: %d\r\n\r\n" % (head, len(body))
+        self.server.outbox.write(self.transport, answer)
         self._finish(exchange)
 
     def send_head(self, exchange: Exchange, status: int, headers: Headers | HeaderLines) -> None:
@@ -178,10 +178,10 @@ class Connection(asyncio.Protocol):
             exchange.keep_alive = False
         head = self._head(exchange, status, headers)
         if exchange.length is not None:
-            head.append(b"content-length: %d\r\n\r\n" % exchange.length)
+            head += b"content-length: %d\r\n\r\n" % exchange.length
         else:
-            head.append(b"\r\n" if exchange.version == "1.0" else b"transfer-encoding: chunked\r\n\r\n")
-        self._write(b"".join(head))
+            head += b"\r\n" if exchange.version == "1.0" else b"transfer-encoding: chunked\r\n\r\n"
+        self._write(head)
         if self.writing_paused and exchange.on_pause is not None:
             exchange.on_pause()
 
@@ -217,7 +217,7 @@ class Connection(asyncio.Protocol):
             else:
                 exchange.respond(500, [(b"content-type", b"application/json")], error_body(500, "Internal error."))
 
-    def _head(self, exchange: Exchange, status: int, headers: Headers | HeaderLines) -> list[bytes]:
+    def _head(self, exchange: Exchange, status: int, headers: Headers | HeaderLines) -> bytes:
         if (self.server.draining or self.half_closed) and not self.waiting:
             exchange.keep_alive = False
         return head_lines(exchange, status, headers, self.server.date)

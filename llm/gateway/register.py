@@ -89,7 +89,9 @@ class Register:
             )
             if len(data) > SLOT_BYTES - LENGTH:
                 return slot
-        if slot < 0:
+        if slot >= 0:
+            held[slot * SLOT_BYTES : slot * SLOT_BYTES + LENGTH] = FREE
+        else:
             if self._free:
                 slot = self._free.pop()
             elif self._fresh < self._count:
@@ -98,7 +100,6 @@ class Register:
             else:
                 return NO_SLOT
         at = slot * SLOT_BYTES
-        held[at : at + LENGTH] = FREE
         held[at + LENGTH : at + LENGTH + len(data)] = data
         held[at : at + LENGTH] = len(data).to_bytes(LENGTH, "little")
         return slot

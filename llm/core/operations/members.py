@@ -156,15 +156,19 @@ def _plain(body: bytes) -> bool:
     """Whether each member we act on is named at most once, in plain letters, so that a search finds the right one.
 
     A body that is not plain is taken apart member by member, which costs more and changes no more. Written out
-    because it runs for every request; a new member the gateway acts on belongs here.
+    because it runs for every request, each look through the whole body; a new member the gateway acts on belongs here.
     """
     return (
         body.count(b'"model"') == 1
-        and body.count(b'"stream"') < 2
-        and body.count(b'"stream_options"') < 2
-        and body.count(b'"max_tokens"') < 2
-        and body.count(b'"max_completion_tokens"') < 2
-        and body.count(b'"max_output_tokens"') < 2
+        and (body.count(b'"stream') < 2 or (body.count(b'"stream"') < 2 and body.count(b'"stream_options"') < 2))
+        and (
+            body.count(b'"max_') < 2
+            or (
+                body.count(b'"max_tokens"') < 2
+                and body.count(b'"max_completion_tokens"') < 2
+                and body.count(b'"max_output_tokens"') < 2
+            )
+        )
         and body.count(b'"n"') < 2
         and body.count(b'"best_of"') < 2
         and (b"\\u00" not in body or ESCAPED_LETTER.search(body) is None)
