@@ -97,16 +97,19 @@ class RequestReader:
                 return
         self._fresh = len(data)
         before = self.count
+        offered = -1  # where the rest begins, behind a head that offers an upgrade
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._decline_upgrade(data[upgrade.args[0] :])
+            offered = upgrade.args[0]
         except httptools.HttpParserCallbackError as error:
             if isinstance(error.__context__, Refusal):
                 raise error.__context__ from None
             raise
         except httptools.HttpParserError as error:
             raise Refusal(400, f"This is not a valid HTTP/1.1 request: {error}.") from None
+        if offered >= 0:  # not above: an error in there would get the upgrade as its context, and hide the refusal
+            self._decline_upgrade(data[offered:])
         if self.in_message:
             self._bound_what_is_no_progress()
         elif begins and self.count == before + 1 and end <= KnownHeads.LONGEST:

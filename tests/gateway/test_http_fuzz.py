@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm.gateway.exchange import Exchange
-from llm.gateway.request_reader import Refusal, RequestReader
+from llm.gateway.request_reader import KnownHeads, Refusal, RequestReader
 from tests.gateway.serving import SMALL
 from tests.gateway.test_http import REQUESTS, SEEN
 
@@ -30,10 +30,14 @@ SIMPLE = st.sampled_from([
 ])  # fmt: skip
 
 
-def read(parts: list[bytes]) -> tuple[Seen, int | None]:
+KNOWN = KnownHeads()
+"""Shared by many readings, as in a server: a head read before must be read the same again."""
+
+
+def read(parts: list[bytes], known: KnownHeads | None = None) -> tuple[Seen, int | None]:
     """What our reader makes of it, and the status it refuses the rest with."""
     ready: deque[Exchange | Refusal] = deque()
-    reader = RequestReader(SMALL, None, ready)  # type: ignore[arg-type]
+    reader = RequestReader(SMALL, None, ready, known)  # type: ignore[arg-type]
     status = None
     try:
         for part in parts:
@@ -90,6 +94,7 @@ def test_valid_pipelines_are_read_as_the_oracle_reads_them(requests: list[bytes]
     expected, broken = oracle(data)
     assert not broken
     assert read(cut(data, cuts)) == (expected, None)
+    assert read(requests, KNOWN) == (expected, None), "one by one, by heads that are known"
     assert len(expected) == len(requests)
 
 
@@ -111,6 +116,9 @@ def test_mutations_are_read_in_one_way_or_refused(
     whole = read([data])
     parts = read(cut(data, cuts))
     assert parts == whole, "cutting changed the reading"
+    head, *others = requests
+    changed = data[: len(head)], data[len(head) :]
+    assert read([*others, *changed], KNOWN) == read([b"".join(others) + data]), "a known head changed the reading"
     ours, theirs = whole[0], oracle(data)[0]
     for mine, other in zip(ours, theirs, strict=False):
         assert mine == (other[0], _path(other[1]), other[2]), "two readings"
@@ -118,6 +126,12 @@ def test_mutations_are_read_in_one_way_or_refused(
 
 def _path(target: bytes) -> bytes:
     return b"/" + target.split(b"/", 3)[3] if target[:7].lower() == b"http://" and target.count(b"/") > 2 else target
+
+
+def test_a_refusal_behind_a_declined_upgrade_is_a_refusal() -> None:
+    """Found by the mutations above: it came out as a defect."""
+    offer = b"GET /a HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n"
+    assert read([offer + b"GET /b HTTP/1.1\r\n\r\n"]) == ([("GET", b"/a", b"")], 400)
 
 
 @pytest.mark.parametrize("size", [1, 7])

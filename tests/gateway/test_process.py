@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from llm.gateway.server import HttpServer
 from llm.gateway.settings import SettingsError, read_settings
 from tests.gateway.client import CHAT, Client, ask, get, post
 from tests.gateway.control import Control, snapshot
@@ -138,6 +139,37 @@ async def test_two_processes_may_share_the_port(tmp_path: Path, provider: Provid
     async with start(control, tmp_path, **shared), start(control, tmp_path, GATEWAY_NAME="gateway-1", **shared):
         seen = {(await ask(int(port), get("/health"))).json["gateway"] for _ in range(60)}
     assert seen == {"gateway-0", "gateway-1"}
+
+
+async def test_a_killed_worker_leaves_the_port_served_and_the_load_spreads(
+    tmp_path: Path, provider: Provider, control: Control
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    shared = {"OPENAI_PORT": str(port), "GATEWAY_SHARED_PORT": "true"}
+    async with (
+        start(control, tmp_path, **shared) as first,
+        start(control, tmp_path, GATEWAY_NAME="gateway-1", **shared),
+    ):
+        for _ in range(100):
+            assert (await ask(port, post())).status == 200
+        names = [(await ask(port, get("/health"))).json["gateway"] for _ in range(100)]
+        assert min(names.count("gateway-0"), names.count("gateway-1")) >= 20, "the system spreads connections"
+        first.kill(signal.SIGKILL)
+        await first.ended()
+        for _ in range(50):
+            assert (await ask(port, post())).status == 200
+        async with start(control, tmp_path, **shared):
+            again = {(await ask(port, get("/health"))).json["gateway"] for _ in range(60)}
+    assert again == {"gateway-0", "gateway-1"}
+
+
+async def test_a_system_that_cannot_share_a_port_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(socket, "SO_REUSEPORT")
+    server = HttpServer(lambda exchange: None)
+    with pytest.raises(OSError, match="OPENAI_WORKERS=1"):
+        await server.listen("127.0.0.1", 0, shared=True)
 
 
 def ended_with(**environment: str) -> str:
