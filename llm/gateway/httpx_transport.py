@@ -143,6 +143,8 @@ class HttpxCall:
         async def trace(event: str, info: dict[str, Any]) -> None:
             if event in SENDING and info["request"].method != b"CONNECT":
                 reply.sent = True
+                if reply.on_sent is not None:
+                    reply.on_sent()
 
         time_outs = {"connect": self._connect_seconds, "pool": None, "read": None, "write": None}
         headers = [cast(tuple[bytes, bytes], tuple(line.split(b": ", 1))) for line in lines]
