@@ -103,18 +103,22 @@ class ProviderError(LlmError):
     kind = "upstream_error"
     wire_code = "provider_error"
     provider_status: int = 0
+    cause: ClassVar[str] = "status"
+    """How it failed, in one word, for counting."""
 
 
 class ProviderUnreachable(ProviderError):
     """No connection, so nothing was sent."""
 
     code = "PROVIDER_UNREACHABLE"
+    cause = "unreachable"
     wire_code = "provider_unreachable"
     retryable = True
 
 
 class ProviderTimeout(ProviderError):
     code = "PROVIDER_TIMEOUT"
+    cause = "timeout"
     status = 504
     wire_code = "provider_timeout"
 
@@ -123,6 +127,7 @@ class ProviderBroken(ProviderError):
     """The connection broke, or what came was not an answer."""
 
     code = "PROVIDER_BROKEN"
+    cause = "broken"
     wire_code = "provider_broken"
     retryable = True
 

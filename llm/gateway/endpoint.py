@@ -157,22 +157,8 @@ class Endpoint:
         exchange.respond(200 if ready else 503, [JSON], msgspec.json.encode({"ready": ready}))
 
     def _metrics(self, exchange: Exchange) -> None:
-        gateway = self._gateway
-        age = 0.0 if gateway.catalogue is None else gateway.status()["snapshot"]["age_seconds"]
-        gauges = {
-            "connections": ("Open client connections.", float(gateway.connections())),
-            "journal_lag": ("Records written but not yet acknowledged.", float(gateway.journal.lag)),
-            "journal_bytes": ("Bytes the journal holds on disk.", float(gateway.journal.size)),
-            "snapshot_age_seconds": ("Age of the configuration served by.", age),
-            "streams_open": ("Streams under way.", float(len(gateway.replays.live))),
-            "streams_unattended": (
-                "Streams that go on though their client has gone, in case it comes back.",
-                float(gateway.replays.unattended),
-            ),
-            "replay_bytes": ("Memory held so that streams can be read again.", float(gateway.replays.size)),
-            "uplink_connected": ("1 while the control plane is connected.", float(gateway.uplink_connected())),
-        }
-        exchange.respond(200, [PROMETHEUS], gateway.metrics.render(gauges))
+        only_own = b"worker=own" in exchange.query.split(b"&")
+        exchange.respond(200, [PROMETHEUS], self._gateway.scrape(only_own))
 
     def _welcome(self, exchange: Exchange) -> None:
         said = {"name": "Circuit Breaker gateway", "api": "/v1", "health": "/health", "metrics": "/metrics"}

@@ -23,9 +23,10 @@ from llm.core.uplink import Observation
 from llm.gateway import register
 from llm.gateway.exchange import Exchange
 from llm.gateway.journal import Journal
-from llm.gateway.metrics import Metrics
+from llm.gateway.metrics import Metrics, process_gauges
 from llm.gateway.replay import ReplayStore
 from llm.gateway.settings import Settings
+from llm.gateway.shared_metrics import SharedMetrics
 from llm.gateway.upstream import Origin, Upstream, read_url
 
 SNAPSHOT_WAIT_SECONDS = 10.0
@@ -82,6 +83,9 @@ class Gateway:
             settings.bounds, ca_file=settings.provider_ca_file, proxies=settings.proxies, http2=settings.provider_http2
         )
         self.metrics = Metrics()
+        self.shared_metrics = SharedMetrics(journal, self.metrics)
+        self.loop_lag = 0.0
+        """Seconds the last timer was late."""
         self.loop = asyncio.get_running_loop()
         quickest = min(settings.keep_alive_seconds, settings.head_seconds, settings.grace_seconds or 1.0, 2.0)
         self.replays = ReplayStore(
@@ -184,6 +188,28 @@ class Gateway:
             "journal": {"lag": self.journal.lag, "bytes": self.journal.size, "accepting": self.journal.accepting},
             "in_flight": self.metrics.in_flight,
         }
+
+    def scrape(self, only_own: bool) -> bytes:
+        """What `/metrics` says."""
+        return self.shared_metrics.render(self.gauges(), only_own=only_own)
+
+    def gauges(self) -> dict[str, float]:
+        """This worker's, as they are now."""
+        catalogue = self.catalogue
+        gauges = {
+            "in_flight": float(self.metrics.in_flight),
+            "connections": float(self.connections()),
+            "journal_lag": float(self.journal.lag),
+            "journal_bytes": float(self.journal.size),
+            "streams_open": float(len(self.replays.live)),
+            "streams_unattended": float(self.replays.unattended),
+            "replay_bytes": float(self.replays.size),
+            "uplink_connected": float(self.uplink_connected()),
+            "event_loop_lag_seconds": self.loop_lag,
+        }
+        if catalogue is not None:
+            gauges["snapshot_age_seconds"] = (time.time_ns() - catalogue.taken_at) / 1e9
+        return gauges | process_gauges()
 
     def observation(self) -> Observation:
         """The counters for the control plane."""

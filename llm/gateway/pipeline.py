@@ -73,6 +73,7 @@ async def _attempt(call: Call, candidates: Sequence[Deployment], gateway: Gatewa
             try:
                 return await _ask(call, gateway, deployment, route)
             except ProviderError as error:
+                gateway.metrics.count_upstream_error(deployment.provider.name, error.cause)
                 if not error.retryable or call.attempts >= MAX_ATTEMPTS or call.exchange.started:
                     raise
                 failure = error

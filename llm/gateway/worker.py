@@ -22,6 +22,7 @@ from llm.gateway.uplink import Uplink
 log = logging.getLogger(__name__)
 
 HAND_OVER_SECONDS = 1.0
+SAVE_SECONDS = 1.0
 
 
 class Worker:
@@ -48,14 +49,17 @@ class Worker:
         self.gateway.connections = lambda: len(self.server.connections)
         self.gateway.uplink_connected = lambda: self.uplink.connected
         self._uplink_task: asyncio.Task[None] | None = None
+        self._metrics_task: asyncio.Task[None] | None = None
 
     async def start(self, *, listen: bool = True) -> int:
         """Listen, unless another door does (`asgi.py`); returns the port. Raises OSError when it is taken."""
         settings, port = self.settings, 0
+        self.gateway.shared_metrics.inherit()  # before the first call is counted
         if listen:
             port = await self.server.listen(settings.host, settings.port, shared=settings.shared_port, tls=self._tls)
         await self.door.listen_on(self.siblings.bind_door())
         self._uplink_task = asyncio.create_task(self.uplink.run())
+        self._metrics_task = asyncio.create_task(self._save_metrics())
         return port
 
     async def stop(self) -> None:
@@ -78,8 +82,20 @@ class Worker:
             self._uplink_task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._uplink_task
+        if self._metrics_task is not None:
+            self._metrics_task.cancel()
+            self.gateway.shared_metrics.save({})
         self.gateway.upstream.close()
         await self.journal.close()
+
+    async def _save_metrics(self) -> None:
+        """Once a second, so that whichever worker is scraped can answer for this one too."""
+        gateway = self.gateway
+        while True:
+            due = gateway.loop.time() + SAVE_SECONDS
+            await asyncio.sleep(SAVE_SECONDS)
+            gateway.loop_lag = max(gateway.loop.time() - due, 0.0)
+            gateway.shared_metrics.save(gateway.gauges())
 
 
 async def serve(settings: Settings) -> None:

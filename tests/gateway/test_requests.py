@@ -186,8 +186,8 @@ async def test_metrics_count_calls_and_refusals(gateway: Running) -> None:
     assert f"circuit_breaker_cost_usd_total{labels}}} 0.000990000" in lines
     assert 'circuit_breaker_refused_total{status="400"} 1' in lines
     assert "circuit_breaker_request_seconds_count 1" in lines
-    assert "circuit_breaker_uplink_connected 1" in lines
-    assert "circuit_breaker_in_flight 0" in lines
+    assert 'circuit_breaker_uplink_connected{worker="gateway-0"} 1' in lines
+    assert 'circuit_breaker_in_flight{worker="gateway-0"} 0' in lines
 
 
 async def test_labels_never_hold_what_a_client_wrote(gateway: Running) -> None:
