@@ -1,0 +1,136 @@
+"""A conversation as a generateContent request; `rules.py` says what becomes of the rest.
+
+Raises InvalidRequest naming the client's field. Next file: `contents.py`, the messages.
+"""
+
+import re
+
+import msgspec
+
+from llm.core.conversation import Conversation, Drops, Options, Tool, cannot
+from llm.core.dialects.google import rules
+from llm.core.dialects.google.contents import NAME, Contents, Fields, system_text
+from llm.core.dialects.google.schemas import adapt
+from llm.core.dialects.translation import Outgoing, Target, offered
+
+THIRD = re.compile(r"gemini-(?:[3-9]|[1-9]\d)")
+MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "named": "ANY"}
+SAMPLING = {
+    "temperature": "temperature",
+    "top_p": "topP",
+    "top_k": "topK",
+    "max_tokens": "maxOutputTokens",
+    "n": "candidateCount",
+    "seed": "seed",
+    "frequency_penalty": "frequencyPenalty",
+    "presence_penalty": "presencePenalty",
+    "logprobs": "responseLogprobs",
+    "top_logprobs": "logprobs",
+}
+
+
+def encode(conversation: Conversation, target: Target) -> Outgoing:
+    """Raises InvalidRequest, naming the field, for what this wire cannot say."""
+    drops = Drops(conversation.unknown)
+    third = THIRD.match(target.model) is not None
+    body: Fields = {"contents": Contents(third, drops).add(conversation.messages)}
+    system = system_text(conversation.messages, drops)
+    if system:
+        body["systemInstruction"] = {"parts": system}
+    _tools(body, conversation, drops)
+    settings = _settings(conversation, drops)
+    thinking = _thinking(conversation.options, target.model, third)
+    if thinking:
+        settings["thinkingConfig"] = thinking
+    if settings:
+        body["generationConfig"] = settings
+    drops.note_given(conversation.options, rules.DROPPED)
+    method = "streamGenerateContent?alt=sse" if conversation.stream else "generateContent"
+    headers = {"content-type": "application/json"}
+    return Outgoing(f"/models/{target.model}:{method}", headers, msgspec.json.encode(body), drops.names())
+
+
+def _tools(body: Fields, conversation: Conversation, drops: Drops) -> None:
+    tools: list[Fields] = []
+    declared: list[Fields] = []
+    for number, tool in enumerate(conversation.tools):
+        if tool.native is None:
+            declared.append(_declaration(tool, number, drops))
+        elif tool.native.origin == "google":
+            tools.append(tool.native.block)
+        else:
+            cannot(NAME, "a tool that another provider runs", f"tools[{number}]")
+    if declared:
+        tools.insert(0, {"functionDeclarations": declared})
+    if conversation.options.web_search_options is not None:
+        tools.append({"googleSearch": {}})
+        if conversation.options.web_search_options:
+            drops.note("web_search_options")
+    if tools:
+        body["tools"] = tools
+    choice = conversation.tool_choice
+    if choice is None or not declared:
+        return
+    config: Fields = {"mode": MODES[choice.mode]}
+    if choice.names and choice.mode in ("named", "required"):
+        config["allowedFunctionNames"] = choice.names
+    elif choice.names:
+        allowed = {tool.name for _, tool in offered(conversation)}
+        tools[0]["functionDeclarations"] = [tool for tool in declared if tool["name"] in allowed]
+    body["toolConfig"] = {"functionCallingConfig": config}
+
+
+def _declaration(tool: Tool, number: int, drops: Drops) -> Fields:
+    where = f"tools[{number}].function"
+    if tool.custom is not None:
+        cannot(NAME, "custom tools", f"tools[{number}].custom")
+    if tool.strict is not None:
+        drops.note("tools[].function.strict")
+    if tool.cache is not None:
+        drops.note("tools[].cache_control")
+    fields: Fields = {"name": tool.name}
+    if tool.description is not None:
+        fields["description"] = tool.description
+    if tool.parameters and tool.parameters.get("properties"):
+        fields["parameters"] = adapt(tool.parameters, f"{where}.parameters", drops)
+    return fields
+
+
+def _settings(conversation: Conversation, drops: Drops) -> Fields:
+    options = conversation.options
+    found: Fields = {}
+    for ours, theirs in SAMPLING.items():
+        value = getattr(options, ours)
+        if value is not None:
+            found[theirs] = value
+    if len(options.stop) > rules.MAX_STOPS:
+        cannot(NAME, f"more than {rules.MAX_STOPS} stop sequences", "stop")
+    if options.stop:
+        found["stopSequences"] = options.stop
+    if options.modalities and options.modalities != ("text",):
+        found["responseModalities"] = [kind.upper() for kind in options.modalities]
+    if options.audio is not None:
+        voice = {"prebuiltVoiceConfig": {"voiceName": options.audio.get("voice")}}
+        found["speechConfig"] = {"voiceConfig": voice}
+        if options.audio.get("format") not in (None, "pcm16"):
+            drops.note("audio.format")
+    wanted = conversation.response_format
+    if wanted is not None and wanted.mode != "text":
+        found["responseMimeType"] = "application/json"
+        if wanted.schema is not None:
+            found["responseSchema"] = adapt(wanted.schema, "response_format.json_schema.schema", drops)
+    return found
+
+
+def _thinking(options: Options, model: str, third: bool) -> Fields:
+    effort, budget = options.reasoning_effort, options.thinking_budget
+    if effort is None and budget is None:
+        return {}
+    if budget is None and third:
+        found: Fields = {"thinkingLevel": rules.LEVELS.get(effort or "", "high")}
+    else:
+        tokens = budget if budget is not None else rules.BUDGETS[effort or "medium"]
+        found = {"thinkingBudget": max(tokens, rules.LEAST_PRO_BUDGET) if "-pro" in model and tokens >= 0 else tokens}
+    if effort != "none" and budget != 0:
+        found["includeThoughts"] = True
+    return found
