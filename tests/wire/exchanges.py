@@ -12,11 +12,11 @@ from llm.core import errors
 from llm.core.assembly import assemble
 from llm.core.conversation import Conversation, Reply
 from llm.core.deltas import Delta
-from llm.core.dialects import anthropic, google, openai_chat
+from llm.core.dialects import anthropic, google, ollama, openai_chat
 from llm.core.dialects.translation import Target
 from llm.core.errors import InvalidRequest, LlmError
 
-TRANSLATORS: dict[str, ModuleType] = {"anthropic": anthropic, "google": google}
+TRANSLATORS: dict[str, ModuleType] = {"anthropic": anthropic, "google": google, "ollama": ollama}
 SECRET = "sk-secret"
 
 

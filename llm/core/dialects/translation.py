@@ -30,6 +30,8 @@ class Target(msgspec.Struct, frozen=True):
     """The provider's name for it."""
     max_output_tokens: int | None = None
     """Its limit, for wires on which a limit must be given."""
+    context_window: int | None = None
+    """For wires that would else cut long prompts in silence."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):

@@ -7,10 +7,8 @@ from typing import Any
 
 from llm.core.conversation import Drops, cannot
 
-KEPT = frozenset(
-    ["type", "format", "title", "description", "nullable", "default", "propertyOrdering", "required", "pattern"]
-    + ["minItems", "maxItems", "minProperties", "maxProperties", "minLength", "maxLength", "minimum", "maximum"]
-)
+KEPT = {"type", "format", "title", "description", "nullable", "default", "propertyOrdering", "required", "pattern"}
+KEPT |= {"minItems", "maxItems", "minProperties", "maxProperties", "minLength", "maxLength", "minimum", "maximum"}
 SILENT = frozenset(
     {"$schema", "$id", "$defs", "definitions", "$ref", "additionalProperties", "const", "oneOf", "allOf"}
 )
