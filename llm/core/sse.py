@@ -136,5 +136,5 @@ def _names_id(line: bytes) -> bool:
 def _last_boundary(data: bytes) -> int:
     """The index after the last blank line, or 0."""
     plain = data.rfind(b"\n\n")
-    dressed = data.rfind(b"\n\r\n")
+    dressed = data.rfind(b"\n\r\n") if b"\r" in data else -1  # most streams have none, and one byte is soon looked for
     return max(plain + 2 if plain >= 0 else 0, dressed + 3 if dressed >= 0 else 0)

@@ -19,6 +19,22 @@ from llm.core.operations.usage import WireUsage, buckets, in_buckets, with_cost
 
 NOTEWORTHY = re.compile(rb'"usage"\s*:\s*\{|\[DONE\]|"error"\s*:\s*[\{"]|"finish_reason"\s*:\s*"')
 
+SMALL_BLOCK = 2048
+"""Bytes of events that are read one by one rather than halved again."""
+
+
+def noteworthy(block: bytes) -> bool:
+    """Whether NOTEWORTHY may match: never False where it does. Plain searches, many times as fast as the expression.
+
+    Providers write members that say nothing as `"usage":null`; where one is written otherwise, each event is read.
+    """
+    return (
+        b"[DONE]" in block
+        or b'"error"' in block
+        or block.count(b'"finish_reason"') != block.count(b'"finish_reason":null')
+        or block.count(b'"usage"') != block.count(b'"usage":null')
+    )
+
 
 class Reply(msgspec.Struct):
     """What is read of a whole answer."""
@@ -119,15 +135,23 @@ class Chunks:
         return b"data: " + error_body(error) + b"\n\n"
 
     def _pass(self, block: bytes) -> bytes:
-        if NOTEWORTHY.search(block) is not None:
-            block = b"".join([self._look_at(event, data) for event, data in sse.events(block)])
+        block = self._sift(block)
         if block:
-            events = block.count(b"\n\n") + block.count(b"\n\r\n")
+            events = block.count(b"\n\n") + (block.count(b"\n\r\n") if b"\r" in block else 0)
             if not self.events:
                 self.first = len(block) // max(events, 1)
             self.events += events
             self.bytes_out += len(block)
         return block
+
+    def _sift(self, block: bytes) -> bytes:
+        """What of a block goes to the client. A half without anything to note is not looked into."""
+        if not noteworthy(block):
+            return block
+        middle = block.rfind(b"\n\n", 0, len(block) // 2) + 2 if len(block) > SMALL_BLOCK else 0
+        if middle > 1:
+            return self._sift(block[:middle]) + self._sift(block[middle:])
+        return b"".join([self._look_at(event, data) for event, data in sse.events(block)])
 
     def _look_at(self, event: bytes, data: bytes) -> bytes:
         """Note what one event says; what of it goes to the client."""
