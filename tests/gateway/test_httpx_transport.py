@@ -164,6 +164,16 @@ async def test_time_outs_and_large_answers_end_a_call_over_http2(tmp_path: Path)
         assert isinstance((await finished(slow)).error, ProviderTimeout)
 
 
+async def test_that_a_request_leaves_is_told_once_before_it_has_arrived() -> None:
+    async with Provider(whole(b"ok")) as provider, ForwardProxy() as proxy, upstream(proxy=proxy.url) as calls:
+        reply = Reply(False, 100_000)
+        told: list[int] = []
+        reply.on_sent = lambda: told.append(len(provider.requests))
+        calls.begin(reply, Origin(NAME, port(provider), False), HEAD, b"hi")
+        await finished(reply)
+        assert (reply.error, told) == (None, [0])
+
+
 async def test_a_direct_origin_needs_no_httpx() -> None:
     async with Provider(whole(b"ok")) as provider, upstream() as calls:
         await finished(begin(calls, Origin("127.0.0.1", port(provider), False)))
