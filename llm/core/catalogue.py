@@ -22,6 +22,7 @@ COLLECTED = "the provider's price page, as collected in genai-prices 0.2.3"
 
 TEXT = ("text_generation",)
 SEEING = ("text_generation", "vision", "multimodal")
+EMBEDDING = ("embeddings",)
 
 
 class ModelRow(msgspec.Struct, frozen=True):
@@ -31,8 +32,8 @@ class ModelRow(msgspec.Struct, frozen=True):
     provider: str
     title: str
     price: Price
-    limits: tuple[int, int]
-    """Tokens: the context window, and the most one answer may have."""
+    limits: tuple[int, int | None]
+    """Tokens: the context window, and the most one answer may have; None for a model that embeds."""
     released: str
     """ISO date."""
     rank: int
@@ -283,6 +284,27 @@ MODELS: tuple[ModelRow, ...] = (
         rank=33,
         source=COLLECTED,
         upstream="grok-4-fast-non-reasoning",
+    ),
+    # --- embeddings --------------------------------------------------------------------------------------------------
+    *(
+        ModelRow(
+            id=name,
+            provider=provider,
+            title=title,
+            price=_usd(price, "0"),
+            limits=(window, None),
+            released=released,
+            rank=rank,
+            source=source,
+            capabilities=EMBEDDING,
+            function_calling=False,
+        )
+        for name, provider, title, price, window, released, rank, source in (
+            ("text-embedding-3-small", "openai", "Embedding 3 small", "0.02", 8_191, "2024-01-25", 100, OPENAI),
+            ("text-embedding-3-large", "openai", "Embedding 3 large", "0.13", 8_191, "2024-01-25", 101, OPENAI),
+            ("text-embedding-ada-002", "openai", "Embedding Ada 002", "0.10", 8_191, "2022-12-15", 102, OPENAI),
+            ("gemini-embedding-001", "google", "Gemini Embedding", "0.15", 2_048, "2025-07-14", 103, GOOGLE),
+        )
     ),
 )
 

@@ -15,7 +15,7 @@ from llm.core.deployment import Deployment
 from llm.core.dialects import DIALECTS
 from llm.core.errors import InvalidRequest, ModelNotFound, Unavailable
 from llm.core.model_names import named, undated
-from llm.core.operations import Operation, Request
+from llm.core.operations import OPERATIONS, Operation, Request
 from llm.core.options import Options, refuse_unkept
 from llm.core.snapshot import Provider, Snapshot
 
@@ -50,6 +50,8 @@ class Catalogue:
         by_cost = sorted(self.deployments, key=_cost_order)
         for name, strategy in VIRTUAL.items():
             self.names[name] = tuple(by_cost) if strategy == "cost_optimized" else self.deployments
+        self.able = {one.name: _able(one, self.names) for one in OPERATIONS.values()}
+        """By operation and name, who can do it."""
 
     def find(self, name: str) -> tuple[Deployment, ...]:
         """What answers to `name`, best first; empty when nobody does.
@@ -86,19 +88,9 @@ def choose(operation: Operation, request: Request, catalogue: Catalogue) -> Sequ
 
     Raises ModelNotFound, InvalidRequest for a constraint nothing can meet, Unavailable when no provider is configured.
     """
-    candidates: Sequence[Deployment] = catalogue.find(request.model)
+    candidates: Sequence[Deployment] | None = catalogue.able[operation.name].get(request.model)
     if not candidates:
-        if request.model in VIRTUAL:
-            raise Unavailable("No provider with a usable key is configured; add one in the admin.", 10)
-        raise ModelNotFound(request.model)
-    candidates = [one for one in candidates if can(operation, one)]
-    if not candidates:
-        raise InvalidRequest(
-            f"The model `{request.model}` cannot do {operation.name}: it is for {_purpose(operation)}. "
-            "See `capabilities` in GET /v1/models.",
-            "model",
-            "operation_not_supported",
-        )
+        candidates = _look_further(operation, request, catalogue)
     if request.stream:
         candidates = [one for one in candidates if one.model.supports_streaming]
         if not candidates:
@@ -106,6 +98,31 @@ def choose(operation: Operation, request: Request, catalogue: Catalogue) -> Sequ
     if isinstance(request.circuit_breaker, Options):
         return _apply(operation, request, request.circuit_breaker, candidates, catalogue)
     return candidates
+
+
+def _able(operation: Operation, names: dict[str, tuple[Deployment, ...]]) -> dict[str, tuple[Deployment, ...]]:
+    return {
+        name: found if all(can(operation, one) for one in found) else tuple(one for one in found if can(operation, one))
+        for name, found in names.items()
+    }
+
+
+def _look_further(operation: Operation, request: Request, catalogue: Catalogue) -> Sequence[Deployment]:
+    """For a name that is none of the catalogue's own, or that nobody who can do the operation answers to."""
+    found = catalogue.find(request.model)
+    candidates = [one for one in found if can(operation, one)]
+    if candidates:
+        return candidates
+    if found:
+        raise InvalidRequest(
+            f"The model `{request.model}` cannot do {operation.name}: it is for {_purpose(operation)}. "
+            "See `capabilities` in GET /v1/models.",
+            "model",
+            "operation_not_supported",
+        )
+    if request.model in VIRTUAL:
+        raise Unavailable("No provider with a usable key is configured; add one in the admin.", 10)
+    raise ModelNotFound(request.model)
 
 
 def _purpose(operation: Operation) -> str:

@@ -87,3 +87,50 @@ def test_the_clients_request_id_comes_back(client: openai.OpenAI) -> None:
         model="auto", messages=[{"role": "user", "content": "Hi"}], extra_headers={"X-Request-Id": "req-123"}
     )
     assert raw.headers["x-request-id"] == "req-123"
+
+
+def test_completes_text_whole_and_streamed(client: openai.OpenAI) -> None:
+    whole = client.completions.create(model="gpt-3.5-turbo", prompt="Say this", max_tokens=20)
+    parts = list(client.completions.create(model="gpt-3.5-turbo", prompt="Say this", max_tokens=20, stream=True))
+    assert whole.object == "text_completion"
+    assert whole.usage is not None and whole.usage.completion_tokens > 0
+    assert "".join(part.choices[0].text for part in parts) == whole.choices[0].text != ""
+
+
+def test_embeds(client: openai.OpenAI) -> None:
+    reply = client.embeddings.create(model="text-embedding-3-small", input=["a cat", "a cat", "a dog"], dimensions=64)
+    one, same, other = (item.embedding for item in reply.data)
+    assert len(one) == 64
+    assert one == same != other
+    assert reply.usage.total_tokens == reply.usage.prompt_tokens > 0
+
+
+def test_responds_whole_and_streamed(client: openai.OpenAI) -> None:
+    whole = client.responses.create(model="gpt-4o", input="Hello!")
+    assert whole.status == "completed"
+    assert "Hello!" in whole.output_text
+    assert whole.usage is not None and whole.usage.total_tokens > 0
+    events = list(client.responses.create(model="gpt-4o", input="Hello!", stream=True))
+    assert (events[0].type, events[-1].type) == ("response.created", "response.completed")
+    assert "".join(one.delta for one in events if one.type == "response.output_text.delta") == whole.output_text
+
+
+def test_models_that_cannot_do_it_are_named(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="text-embedding-3-small"):
+        client.chat.completions.create(model="text-embedding-3-small", messages=[{"role": "user", "content": "Hi"}])
+    with pytest.raises(openai.BadRequestError, match="gpt-4"):
+        client.embeddings.create(model="gpt-4", input="Hi")
+
+
+def test_dated_names_are_known(client: openai.OpenAI) -> None:
+    reply = client.chat.completions.create(model="gpt-4o-2024-08-06", messages=[{"role": "user", "content": "Hi"}])
+    assert reply.model == "sandbox/gpt-4o"
+
+
+def test_the_cost_stands_in_the_usage_when_asked_for(client: openai.OpenAI) -> None:
+    reply = client.chat.completions.with_raw_response.create(
+        model="gpt-4", messages=[{"role": "user", "content": "Hi"}], extra_body={"usage": {"include": True}}
+    )
+    usage = reply.parse().usage
+    assert usage is not None
+    assert usage.model_dump()["cost"] == float(reply.headers["x-circuit-breaker-cost"]) > 0

@@ -8,6 +8,7 @@ not touched, but for `usage.cost` where the client asked for it. What is read of
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from billing.core.pricing import Usage
 from llm.core.dialects.translation import OUR_FAULT, RETRYABLE, Outgoing
@@ -40,7 +41,7 @@ def encode(attempt: Attempt) -> Outgoing:
 def decode(attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None]:
     """The answer untouched, and its usage if it has one we can believe. Raises ProviderBroken."""
     usage = attempt.operation.read_usage(body)
-    if attempt.request.wants_cost:
+    if attempt.request.usage is not UNSET and attempt.request.wants_cost:
         body = with_cost(body, usage, attempt.deployment.model.price)
     return body, usage
 

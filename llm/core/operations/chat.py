@@ -52,14 +52,17 @@ def read(body: bytes) -> ChatRequest:
     request = members.decode(_decoder, body)
     if not request.messages:
         raise InvalidRequest("`messages` must hold at least one message.", "messages")
-    members.check_stream_options(request, request.stream_options)
+    if request.stream_options is not None:
+        members.check_stream_options(request)
     return request
 
 
 def changes(body: bytes, request: Request) -> Changes:
-    assert isinstance(request, ChatRequest)
     found = members.own_members(request)
-    return members.with_usage_asked_for(found, body, request.stream_options) if request.stream else found
+    if not request.stream:
+        return found
+    assert isinstance(request, ChatRequest)
+    return members.with_usage_asked_for(found, body, request.stream_options)
 
 
 read_usage = choices.read_usage

@@ -45,14 +45,17 @@ def read(body: bytes) -> CompletionRequest:
     request = members.decode(_decoder, body)
     if isinstance(request.prompt, list) and not request.prompt:
         raise InvalidRequest("`prompt` must not be an empty list.", "prompt")
-    members.check_stream_options(request, request.stream_options)
+    if request.stream_options is not None:
+        members.check_stream_options(request)
     return request
 
 
 def changes(body: bytes, request: Request) -> Changes:
-    assert isinstance(request, CompletionRequest)
     found = members.own_members(request)
-    return members.with_usage_asked_for(found, body, request.stream_options) if request.stream else found
+    if not request.stream:
+        return found
+    assert isinstance(request, CompletionRequest)
+    return members.with_usage_asked_for(found, body, request.stream_options)
 
 
 read_usage = choices.read_usage

@@ -65,9 +65,9 @@ def with_usage_asked_for(changes: Changes, body: bytes, given: StreamOptions | N
     return changes
 
 
-def check_stream_options(request: Request, given: StreamOptions | None) -> None:
+def check_stream_options(request: Request) -> None:
     """Raises InvalidRequest for stream options without a stream, as OpenAI does."""
-    if given is not None and not request.stream:
+    if not request.stream:
         raise InvalidRequest("`stream_options` is only allowed together with `stream: true`.", "stream_options")
 
 
