@@ -19,7 +19,7 @@ import msgspec
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, DataError
 from django.utils import timezone
 
 from billing.services import book
@@ -35,7 +35,7 @@ MAX_FRAME_BYTES = 1024 * 1024
 MAX_RECORDS = 1_000
 MAX_GATEWAY_NAME = 200
 
-MALFORMED, REFUSED, TOO_LARGE, FAILED = 4007, 4008, 4009, 4011
+MALFORMED, REFUSED, TOO_LARGE, UNBOOKABLE, FAILED = 4007, 4008, 4009, 4010, 4011
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -122,6 +122,9 @@ class UplinkConsumer(AsyncWebsocketConsumer):
             return
         try:
             through = await _in_thread(book, batch.records, gateway)
+        except (DataError, OverflowError, ValueError) as failure:
+            await self._refuse(UNBOOKABLE, f"the batch can never be booked: {failure}")
+            return
         except DatabaseError:
             logger.exception("a batch of %d records from %s was not booked", len(batch.records), gateway)
             await self._refuse(FAILED, "the database did not take the batch; send it again")

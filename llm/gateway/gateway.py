@@ -178,6 +178,8 @@ class Gateway:
             problems.append("the control plane is not connected")
         if not self.journal.accepting:
             problems.append("the journal takes no more calls")
+        if self.journal.refused:
+            problems.append(f"{self.journal.refused} records could not be booked; see refused.jsonl in the journal")
         age = None if catalogue is None else round((time.time_ns() - catalogue.taken_at) / 1e9, 3)
         return {
             "status": "degraded" if problems else "ok",

@@ -29,6 +29,7 @@ LIMIT_BYTES = 2 * 1024 * 1024 * 1024
 FSYNC_SECONDS = 1.0
 RETRY_SECONDS = 0.5
 SUFFIX = ".jsonl"
+REFUSED = "refused.jsonl"
 _encoder = msgspec.json.Encoder()
 
 
@@ -56,6 +57,8 @@ class Journal:
         """Take over the folder. Raises JournalLocked, OSError."""
         self.folder = folder
         self.loop = asyncio.get_running_loop()
+        self.refused = _lines_of(folder / REFUSED)
+        """Records set aside because they can never be booked."""
         self.failing = False
         """The last write was refused by the disk."""
         self.accepting = True
@@ -107,6 +110,15 @@ class Journal:
         self._pending.append(line)
         if slot >= 0:
             self._slots.append(slot)
+
+    def set_aside(self, number: int, line: bytes) -> None:
+        """Keep a record that can never be booked in `refused.jsonl`, for a person, and go on behind it."""
+        with (self.folder / REFUSED).open("ab") as file:
+            file.write(line + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.refused += 1
+        self.acknowledge(number)
 
     def acknowledge(self, through: int) -> None:
         """Everything up to and including `through` is booked: segments that hold nothing else go."""
@@ -222,6 +234,13 @@ class Journal:
         mark.replace(self.folder / "acknowledged")
 
 
+def _lines_of(path: Path) -> int:
+    try:
+        return path.read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return 0
+
+
 def _lock(folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -239,7 +258,7 @@ def _recover(folder: Path) -> tuple[list[Segment], int]:
     """The segments as a crash has left them, the last one mended, and the next number."""
     segments = [
         Segment(int(path.stem), path, path.stat().st_size)
-        for path in sorted(folder.glob("*" + SUFFIX), key=lambda path: int(path.stem))
+        for path in sorted(folder.glob("[0-9]*" + SUFFIX), key=lambda path: int(path.stem))
     ]
     if not segments:
         return [_create(folder, 1)], 1

@@ -1,10 +1,10 @@
 """The worker's end of the uplink (`core/uplink.py` has the messages): configuration down, usage and observations up.
 
-Runs for as long as the worker does; when the control plane is away it tries again with growing pauses, and the
-gateway serves on from what it has. Records go up in batches, one at a time: the next when the last is acknowledged,
-so a slow control plane is never flooded and the backlog stays in the journal. After a reconnect everything
-unacknowledged goes again. The first snapshot of a connection is taken whatever its version, for the database is the
-truth; after that versions only grow.
+Runs as long as the worker does; the gateway serves on from what it has while the control plane is away. Records go up
+in batches, the next when the last is acknowledged; after a reconnect everything unacknowledged goes again. A batch
+refused for good (not for want of a database) is sent by halves, until the one record that cannot be booked stands
+alone: it is set aside in `refused.jsonl`, and the rest goes on. The first snapshot of a connection is taken whatever
+its version, for the database is the truth; after that versions only grow.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, WebSocketException
 from websockets.typing import Subprotocol
 
 from llm.core.snapshot import Snapshot
@@ -32,6 +32,10 @@ GATHER_SECONDS = 0.02
 ACK_SECONDS = 60.0
 OBSERVE_SECONDS = 1.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 3.0
+REFUSED_FOR_GOOD = frozenset({4007, 4008, 4009, 4010})
+"""Close codes of `llm/consumers.py` that sending the same again would not change."""
+MOST_IN_A_ROW = 10
+"""Records set aside without one booked between: then the control plane is at fault, and the journal waits for it."""
 MAX_SNAPSHOT_BYTES = 64 * 1024 * 1024
 
 _down = msgspec.json.Decoder(Down)
@@ -58,6 +62,11 @@ class Uplink:
         self._on_snapshot = on_snapshot
         self._observe = observe
         self._version = 0
+        self._batch = BATCH_RECORDS
+        self._sent: list[bytes] = []
+        """The lines that wait for their acknowledgement; the last one has number `_sent_last`."""
+        self._sent_last = 0
+        self._in_a_row = 0
         self._acknowledged = asyncio.Event()
 
     async def run(self) -> None:
@@ -71,6 +80,8 @@ class Uplink:
                 while isinstance(reason, BaseExceptionGroup):
                     reason = reason.exceptions[0]
                 level = logging.WARNING if self.connected or isinstance(reason, InvalidHandshake) else logging.DEBUG
+                if isinstance(reason, ConnectionClosed) and reason.rcvd and reason.rcvd.code in REFUSED_FOR_GOOD:
+                    self._split_or_set_aside(reason.rcvd.reason)
                 log.log(level, "The uplink to %s is down (%s); serving on, trying again.", self._url, reason)
             if self.connected:
                 pause = FIRST_PAUSE
@@ -122,16 +133,32 @@ class Uplink:
         try:
             while True:
                 self._journal.on_written.clear()
-                lines, last = reader.read(BATCH_RECORDS)
+                lines, last = reader.read(self._batch)
                 if not lines:
                     await self._journal.on_written.wait()
                     await asyncio.sleep(GATHER_SECONDS)
                     continue
+                self._sent, self._sent_last = lines, last
                 await socket.send(b'{"type":"usage","records":[%b]}' % b",".join(lines), text=True)
                 async with asyncio.timeout(ACK_SECONDS):
                     await self._until_acknowledged(last)
+                self._sent, self._in_a_row = [], 0
+                self._batch = min(self._batch * 2, BATCH_RECORDS)
         finally:
             reader.close()
+
+    def _split_or_set_aside(self, why: str) -> None:
+        lines, self._sent = self._sent, []
+        if not lines:
+            return
+        if len(lines) > 1:
+            self._batch = len(lines) // 2
+        elif self._in_a_row < MOST_IN_A_ROW:
+            self._in_a_row += 1
+            self._journal.set_aside(self._sent_last, lines[0])
+            log.error("Record %d cannot be booked (%s): it is set aside.", self._sent_last, why)
+        else:
+            log.error("The control plane books nothing (%s): is it of another release? The journal waits.", why)
 
     async def _until_acknowledged(self, number: int) -> None:
         while self._journal.acknowledged < number:

@@ -50,6 +50,8 @@ class Control:
         self.booked = 0
         self.cost_nano = 0
         self.acknowledging = True
+        self.poison: set[str] = set()
+        """Request ids no record of which is ever booked."""
         self._count_only = count_only
         self._sockets: set[ServerConnection] = set()
         self._server: Server | None = None
@@ -111,11 +113,19 @@ class Control:
             if self.snapshot is not None:
                 await socket.send(_encoder.encode(SnapshotPush(self.snapshot)), text=True)
         elif isinstance(message, UsageBatch):
+            if self.poison and await self._refuse_poison(socket, message):
+                return
             self._book(message)
             if self.acknowledging:
                 await socket.send(_encoder.encode(UsageAck(message.records[-1].number)), text=True)
         elif not self._count_only:
             self.observations.append(message)
+
+    async def _refuse_poison(self, socket: ServerConnection, batch: UsageBatch) -> bool:
+        if not any(record.request_id in self.poison for record in batch.records):
+            return False
+        await socket.close(4010, "poison")
+        return True
 
     def _book(self, batch: UsageBatch) -> None:
         self.booked += len(batch.records)

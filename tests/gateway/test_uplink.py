@@ -169,3 +169,18 @@ async def test_too_many_calls_at_once_are_refused(gateway: Running) -> None:
     assert (refused.status, refused.error["code"], refused.headers["retry-after"]) == (503, "overloaded", "1")
     gateway.provider.drop_connections()
     await asyncio.gather(*waiting)
+
+
+async def test_a_record_that_can_never_be_booked_is_set_aside_and_blocks_no_other(gateway: Running) -> None:
+    gateway.control.poison = {"odd-3"}
+    await gateway.control.stop()
+    for number in range(8):
+        assert (await gateway.ask(post(X_Request_Id=f"odd-{number}"))).status == 200
+    await gateway.control.start()
+    await until(lambda: gateway.worker.journal.lag == 0, 30)
+    booked = {record.request_id for record in gateway.control.records.values()}
+    assert booked == {f"odd-{number}" for number in range(8)} - {"odd-3"}
+    (line,) = (gateway.worker.journal.folder / "refused.jsonl").read_text().splitlines()
+    assert '"request_id":"odd-3"' in line
+    health = (await gateway.ask(get("/health"))).json
+    assert health["problems"] == ["1 records could not be booked; see refused.jsonl in the journal"]
