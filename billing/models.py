@@ -1,9 +1,11 @@
-"""The ledger and its rollups. Only `billing.services` writes them, both in one transaction.
+"""The ledger, its rollups, and the API keys of clients. Only `billing.services` writes them.
 
 Call holds one row per finished call and never changes. DailyUsage is the ledger folded by day, provider, model, user
 and project, kept so that analytics do not slow down as the ledger grows. Money is integer nano-dollars. Clock times
-are UTC, kept to the microsecond. Next file: `services.py`.
+are UTC, kept to the microsecond. Of an ApiKey only the hash is stored. Next file: `services/`.
 """
+
+from datetime import datetime
 
 from django.db import models
 
@@ -23,6 +25,7 @@ class Call(models.Model):
     first_byte_at = models.DateTimeField(null=True)
     provider = models.CharField(max_length=NAME)
     provider_key = models.CharField(max_length=NAME, blank=True)
+    api_key = models.CharField(max_length=NAME, blank=True, help_text="Id of the client's key.")
     model = models.CharField(max_length=NAME)
     requested_model = models.CharField(max_length=NAME)
     status = models.IntegerField()
@@ -97,3 +100,35 @@ class DailyUsage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.provider} {self.model}"
+
+
+class ApiKey(models.Model):
+    """A client's key. Its rights travel to the gateways, which never ask here."""
+
+    name = models.CharField(max_length=100, help_text="For people: who uses it, for what.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    hint = models.CharField("key", max_length=20, editable=False)
+    user = models.CharField(max_length=NAME, blank=True, help_text="Calls are booked on this user.")
+    project = models.CharField(max_length=NAME, blank=True, help_text="Calls are booked on this project.")
+    scopes = models.JSONField(default=list)
+    allowed_models = models.JSONField(default=list, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="As of the last booked call.")
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.hint})"
+
+    def expired(self, now: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
+
+
+class KeyVersion(models.Model):
+    """One row: grows with every change of a key, so that a gateway's copy is known to be old."""
+
+    number = models.BigIntegerField(default=0)

@@ -1,4 +1,7 @@
-"""GraphQL of billing: `costAnalytics`. Amounts are USD as floats, made from integer nano-dollars at this edge only."""
+"""GraphQL of billing: `costAnalytics`, and the API keys of clients.
+
+Amounts are USD as floats, made from integer nano-dollars at this edge only. A key is shown once, by `createApiKey`.
+"""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -7,8 +10,10 @@ import graphene
 from django.utils import timezone
 from graphene.types.scalars import BigInt
 
-from billing import selectors
+from billing import models as tables
+from billing import selectors, services
 from billing.core.errors import BadInput
+from billing.core.keys import ApiKeySettings
 from billing.core.pricing import usd
 
 
@@ -53,8 +58,86 @@ class CostAnalyticsInput(graphene.InputObjectType):
     end_date = graphene.String(description="Last day, included.")
 
 
+class ApiKey(graphene.ObjectType):
+    """A client's key; the key itself is not kept."""
+
+    id = graphene.ID(required=True)
+    name = graphene.String(required=True)
+    hint = graphene.String(required=True, description="First and last characters of the key.")
+    user = graphene.String(description="Calls are booked on this user.")
+    project = graphene.String(description="Calls are booked on this project.")
+    scopes = graphene.List(graphene.NonNull(graphene.String), required=True)
+    models = graphene.List(graphene.NonNull(graphene.String), required=True, description="Empty: all.")
+    created_at = graphene.DateTime(required=True)
+    expires_at = graphene.DateTime()
+    revoked_at = graphene.DateTime()
+    last_used_at = graphene.DateTime(description="As of the last booked call.")
+
+    @staticmethod
+    def resolve_user(row: tables.ApiKey, info: graphene.ResolveInfo) -> str | None:
+        return row.user or None
+
+    @staticmethod
+    def resolve_project(row: tables.ApiKey, info: graphene.ResolveInfo) -> str | None:
+        return row.project or None
+
+    @staticmethod
+    def resolve_models(row: tables.ApiKey, info: graphene.ResolveInfo) -> list[str]:
+        return list(row.allowed_models)
+
+
+class ApiKeyInput(graphene.InputObjectType):
+    name = graphene.String(required=True)
+    user = graphene.String()
+    project = graphene.String()
+    scopes = graphene.List(
+        graphene.NonNull(graphene.String),
+        description="chat (the default), workflows:read, workflows:write, admin.",
+    )
+    models = graphene.List(graphene.NonNull(graphene.String), description="The only ones it may use; empty: all.")
+    expires_at = graphene.DateTime()
+
+
+class CreateApiKey(graphene.Mutation):
+    """Make a key. `key` is shown here and never again."""
+
+    class Arguments:
+        input = ApiKeyInput(required=True)
+
+    key = graphene.String(required=True)
+    api_key = graphene.Field(ApiKey, required=True)
+
+    @staticmethod
+    def mutate(root: object, info: graphene.ResolveInfo, input: dict[str, Any]) -> "CreateApiKey":  # noqa: A002
+        row, key = services.create_key(_key_settings(input))
+        return CreateApiKey(key=key, api_key=row)
+
+
+class RevokeApiKey(graphene.Mutation):
+    """Refuse a key from now on, for good; every gateway hears of it within a second."""
+
+    class Arguments:
+        id = graphene.ID(required=True)
+
+    Output = ApiKey
+
+    @staticmethod
+    def mutate(root: object, info: graphene.ResolveInfo, id: str) -> tables.ApiKey:  # noqa: A002
+        return services.revoke_key(id)
+
+
+class Mutation(graphene.ObjectType):
+    create_api_key = CreateApiKey.Field(required=True)
+    revoke_api_key = RevokeApiKey.Field(required=True)
+
+
 class Query(graphene.ObjectType):
+    api_keys = graphene.List(graphene.NonNull(ApiKey), required=True)
     cost_analytics = graphene.Field(CostAnalytics, required=True, input=CostAnalyticsInput())
+
+    @staticmethod
+    def resolve_api_keys(root: object, info: graphene.ResolveInfo) -> list[tables.ApiKey]:
+        return list(selectors.list_keys())
 
     @staticmethod
     def resolve_cost_analytics(
@@ -70,6 +153,21 @@ class Query(graphene.ObjectType):
             end=_day("endDate", given.get("end_date")),
         )
         return _shown(selectors.cost_analytics(wanted, timezone.now()))
+
+
+def _key_settings(given: dict[str, Any]) -> ApiKeySettings:
+    scopes = given.get("scopes")
+    expires_at: datetime | None = given.get("expires_at")
+    if expires_at is not None and expires_at.tzinfo is None:
+        expires_at = expires_at.replace(tzinfo=UTC)
+    return ApiKeySettings(
+        name=given["name"],
+        user=given.get("user") or "",
+        project=given.get("project") or "",
+        scopes=("chat",) if scopes is None else tuple(scopes),
+        models=tuple(given.get("models") or ()),
+        expires_at=expires_at,
+    )
 
 
 def _shown(figures: selectors.CostAnalytics) -> CostAnalytics:

@@ -1,7 +1,7 @@
-"""Reading what was spent: `cost_analytics` over the rollups, and the words the admin filters by.
+"""Reading what was spent: `cost_analytics` over the rollups, the words the admin filters by; and the API keys.
 
-Everything comes from DailyUsage, so the answer takes as long with ten million calls as with ten thousand. A day is a
-UTC day; a call counts on the day it finished. Sums are integer nano-dollars. Next file: `schema.py`.
+What was spent comes from DailyUsage, so the answer takes as long with ten million calls as with ten thousand. A day is
+a UTC day; a call counts on the day it finished. Sums are integer nano-dollars. Next file: `schema.py`.
 """
 
 import calendar
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from django.db.models import QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from billing.core.errors import BadInput
-from billing.models import DailyUsage
+from billing.models import ApiKey, DailyUsage, KeyVersion
 
 TREND_DAYS = 30
 """How far back the trend goes when no start is given."""
@@ -105,6 +105,21 @@ def names_used(field: str) -> list[str]:
     return list(
         DailyUsage.objects.exclude(**{field: ""}).order_by(field).values_list(field, flat=True).distinct()[:500]
     )
+
+
+def list_keys() -> QuerySet[ApiKey]:
+    """All API keys, the youngest first."""
+    return ApiKey.objects.all()
+
+
+def valid_keys(now: datetime) -> QuerySet[ApiKey]:
+    """Those that are neither revoked nor expired."""
+    return ApiKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None).order_by("pk")
+
+
+def keys_version() -> int:
+    """Grows with every change of a key; 0 when there never was one."""
+    return KeyVersion.objects.values_list("number", flat=True).first() or 0
 
 
 def _trend_period(wanted: UsageFilter, today: date) -> tuple[date, date]:

@@ -16,7 +16,7 @@ class Query(agents.schema.Query, workflows.schema.Query, llm.schema.Query, billi
     """Everything that can be asked."""
 
 
-class Mutation(agents.schema.Mutation, workflows.schema.Mutation, llm.schema.Mutation):
+class Mutation(agents.schema.Mutation, workflows.schema.Mutation, llm.schema.Mutation, billing.schema.Mutation):
     """Everything that can be changed."""
 
 

@@ -106,6 +106,7 @@ GRAPHQL_PORT = env.port("GRAPHQL_PORT", 4000)
 SANDBOX_PORT = env.port("SANDBOX_PORT", 0, least=0)  # 0: any free port; it listens on loopback only
 GATEWAY_HOST = env.text("GATEWAY_HOST", "127.0.0.1")
 CONTROL_HOST = env.text("CONTROL_HOST", "127.0.0.1")
+API_KEY_REQUIRED = env.boolean("API_KEY_REQUIRED", False)
 OPEN_TO_NETWORK = env.boolean("OPEN_TO_NETWORK", False)
 OPENAI_WORKERS = env.integer("OPENAI_WORKERS", 1, 1, 64)
 DRAIN_SECONDS = env.seconds("DRAIN_SECONDS", 20.0, 0.5, 3600)  # for all of them together, when `serve` is ended
@@ -124,12 +125,18 @@ def _loopback(host: str) -> bool:
 
 
 def _refuse_open_network() -> None:
-    for name, host in (("GATEWAY_HOST", GATEWAY_HOST), ("CONTROL_HOST", CONTROL_HOST)):
-        if not _loopback(host) and not OPEN_TO_NETWORK:
-            raise SettingError(
-                f"{name}={host!r} would let anyone on the network in, as no API key is asked for:"
-                " use 127.0.0.1, or set OPEN_TO_NETWORK=true if that is what you want."
-            )
+    if OPEN_TO_NETWORK:
+        return
+    if not _loopback(GATEWAY_HOST) and not API_KEY_REQUIRED:
+        raise SettingError(
+            f"GATEWAY_HOST={GATEWAY_HOST!r} would let anyone on the network in, as no API key is asked for:"
+            " set API_KEY_REQUIRED=true, use 127.0.0.1, or set OPEN_TO_NETWORK=true if that is what you want."
+        )
+    if not _loopback(CONTROL_HOST):
+        raise SettingError(
+            f"CONTROL_HOST={CONTROL_HOST!r} would let anyone on the network in, as GraphQL asks for no key:"
+            " use 127.0.0.1, or set OPEN_TO_NETWORK=true if that is what you want."
+        )
 
 
 _refuse_open_network()
@@ -139,7 +146,12 @@ if OPENAI_PORT == GRAPHQL_PORT:
 # --- what the gateway is told (read and used in llm/gateway/settings.py) ----------------------------------------------
 REQUEST_TIMEOUT_SECONDS = env.seconds("REQUEST_TIMEOUT_SECONDS", 120.0, 0.1, 86_400)
 CONNECTION_POOL_SIZE = env.integer("CONNECTION_POOL_SIZE", 100, 1, 100_000)
-MAX_CONCURRENT_REQUESTS = env.integer("MAX_CONCURRENT_REQUESTS", 10_000, 1, 1_000_000)
+MAX_CONCURRENT_REQUESTS = env.integer("MAX_CONCURRENT_REQUESTS", 10_000, 1, 1_000_000)  # all workers together
+if MAX_CONCURRENT_REQUESTS < OPENAI_WORKERS:
+    raise SettingError(
+        f"MAX_CONCURRENT_REQUESTS={MAX_CONCURRENT_REQUESTS} is shared by {OPENAI_WORKERS} workers (OPENAI_WORKERS):"
+        " it must be at least one each."
+    )
 CORS_ENABLED = env.boolean("CORS_ENABLED", True)
 CORS_ORIGINS = env.listed("CORS_ORIGINS")
 

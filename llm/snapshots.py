@@ -11,8 +11,11 @@ import time
 
 from django.conf import settings
 from django.db.models import Prefetch
+from django.utils import timezone
 
+from billing import selectors
 from billing.core.pricing import Price
+from billing.models import ApiKey
 from llm.core import snapshot, vault
 from llm.core.providers import SANDBOX
 from llm.models import ConfigurationVersion, Model, Provider
@@ -24,8 +27,12 @@ logger = logging.getLogger(__name__)
 
 
 def configuration_version() -> int:
-    """The number of the configuration as it stands; 0 when nothing was ever configured."""
-    return ConfigurationVersion.objects.order_by("-number").values_list("number", flat=True).first() or 0
+    """The number of the configuration as it stands; 0 when nothing was ever configured.
+
+    The sum of two numbers that only grow: that of our tables and that of the API keys, which `billing` keeps.
+    """
+    own = ConfigurationVersion.objects.order_by("-number").values_list("number", flat=True).first() or 0
+    return own + selectors.keys_version()
 
 
 def build_snapshot() -> snapshot.Snapshot:
@@ -45,7 +52,21 @@ def build_snapshot() -> snapshot.Snapshot:
         providers = [snapshot.Provider(SANDBOX, SANDBOX, "openai", sandbox_url.rstrip("/"), auth="none")]
         models = _sandbox_models(rows)
     models.sort(key=lambda model: (model.rank, model.id))
-    return snapshot.Snapshot(version, time.time_ns(), tuple(providers), tuple(models))
+    keys = tuple(_api_key(row) for row in selectors.valid_keys(timezone.now()))
+    return snapshot.Snapshot(version, time.time_ns(), tuple(providers), tuple(models), keys)
+
+
+def _api_key(row: ApiKey) -> snapshot.ApiKey:
+    expires_at = None if row.expires_at is None else int(row.expires_at.timestamp()) * 10**9
+    return snapshot.ApiKey(
+        str(row.pk),
+        row.digest,
+        tuple(row.scopes),
+        row.user or None,
+        row.project or None,
+        tuple(row.allowed_models),
+        expires_at,
+    )
 
 
 def _provider(row: Provider) -> snapshot.Provider | None:

@@ -1,7 +1,8 @@
 """What billing refuses on purpose.
 
 BillingError
-└── BadInput    a filter or amount the caller can mend
+├── BadInput      a field the caller can mend
+└── UnknownKey    no API key has that id
 """
 
 from typing import ClassVar
@@ -21,3 +22,9 @@ class BadInput(BillingError):
     """A field is malformed or out of range; `details["field"]` names it."""
 
     code = "BAD_INPUT"
+
+
+class UnknownKey(BillingError):
+    """No API key has that id."""
+
+    code = "API_KEY_NOT_FOUND"

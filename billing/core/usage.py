@@ -42,6 +42,8 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     streamed: bool = False
     first_byte_at: int | None = None
     provider_key: str | None = None
+    api_key: str | None = None
+    """Id of the client's key; None: it sent none of ours."""
     user: str | None = None
     project: str | None = None
     origin: str | None = None

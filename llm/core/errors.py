@@ -4,6 +4,8 @@
     ├── InvalidRequest            400  the client's request, with the parameter at fault
     │   ├── ModelNotFound         404
     │   └── NotFound, MethodNotAllowed, TooLarge, UnsupportedMedia
+    ├── InvalidKey                401  no key where one is needed, or not a valid one
+    ├── Forbidden                 403  the key is valid and has not this right
     ├── Unavailable               503  nobody can answer now; says when to come back
     └── ProviderError             502  a provider failed or refused; `status` is what the client should see
         ├── ProviderUnreachable, ProviderTimeout, ProviderBroken
@@ -80,6 +82,27 @@ class MethodNotAllowed(InvalidRequest):
 class UnsupportedMedia(InvalidRequest):
     code = "UNSUPPORTED_MEDIA"
     status = 415
+
+
+class InvalidKey(LlmError):
+    """No key, or one that is unknown, revoked or expired."""
+
+    code = "INVALID_API_KEY"
+    status = 401
+    kind = "invalid_request_error"
+    wire_code = "invalid_api_key"
+
+
+class Forbidden(LlmError):
+    """The key is valid, and has not this right."""
+
+    code = "FORBIDDEN"
+    status = 403
+    kind = "invalid_request_error"
+
+    def __init__(self, message: str, wire_code: str) -> None:
+        super().__init__(message)
+        self.wire_code = wire_code
 
 
 class Unavailable(LlmError):

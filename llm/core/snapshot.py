@@ -58,6 +58,21 @@ class Model(msgspec.Struct, frozen=True, omit_defaults=True):
     """Order of preference for `auto` until routing by cost and speed arrives: lowest first."""
 
 
+class ApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A client's key that is not revoked. The key itself is not here, only its hash."""
+
+    id: str
+    digest: str
+    """SHA-256 of the key, hexadecimal."""
+    scopes: tuple[str, ...] = ()
+    user: str | None = None
+    project: str | None = None
+    models: tuple[str, ...] = ()
+    """The only ones it may use, as `model` or `provider/model`; empty: all."""
+    expires_at: int | None = None
+    """Unix nanoseconds; the worker's own clock decides."""
+
+
 class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     """All of it. Versions only grow; a gateway keeps the highest it has seen."""
 
@@ -66,3 +81,4 @@ class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     """Unix nanoseconds, UTC."""
     providers: tuple[Provider, ...] = ()
     models: tuple[Model, ...] = ()
+    api_keys: tuple[ApiKey, ...] = ()

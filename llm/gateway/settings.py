@@ -54,6 +54,8 @@ class Settings(msgspec.Struct, frozen=True):
     cors_origins: tuple[str, ...] = ()
     """CORS_ORIGINS: other pages that may, separated by commas, or `*` for all. No API key is asked for yet, so a page
     the user merely visits must not be able to spend money."""
+    api_key_required: bool = False
+    """API_KEY_REQUIRED: no call without a valid API key. Else none is needed, and a revoked one is still refused."""
     log_level: str = "INFO"
     """LOG_LEVEL, or RUST_LOG"""
     drain_seconds: float = 30.0
@@ -111,6 +113,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         max_concurrent=int(_number(environment, "MAX_CONCURRENT_REQUESTS", default.max_concurrent, 1, 1_000_000)),
         cors=_switch(environment, "CORS_ENABLED", default.cors),
         cors_origins=_listed(environment, "CORS_ORIGINS"),
+        api_key_required=_switch(environment, "API_KEY_REQUIRED", default.api_key_required),
         log_level=_log_level(environment),
         drain_seconds=_number(environment, "GATEWAY_DRAIN_SECONDS", default.drain_seconds, 0, 3_600),
         limits=msgspec.structs.replace(default.limits, **_numbers(environment, LIMIT_SETTINGS, default.limits)),

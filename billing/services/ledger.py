@@ -3,7 +3,7 @@
 Promises: a record is booked once however often and from however many connections it arrives, because its id is the
 primary key and the rollups are raised, in the same transaction, only by records that were new. Odd values inside a
 record (an overlong name, a NUL, an absurd figure) are trimmed rather than refused: a record that can never be booked
-would block every later one of its gateway. Not promised: any order between gateways. Next file: `selectors.py`.
+would block every later one of its gateway. Not promised: any order between gateways. Next file: `../selectors.py`.
 """
 
 import logging
@@ -13,9 +13,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 
 from billing.core.usage import CallRecord
-from billing.models import NAME, Call, DailyUsage
+from billing.models import NAME, ApiKey, Call, DailyUsage
 
 ATTEMPTS = 5
 """A clash means another connection booked one of the same ids meanwhile; the next attempt sees it."""
@@ -71,6 +72,18 @@ def _book_new(calls: dict[uuid.UUID, Call]) -> None:
     new = sorted((call for key, call in calls.items() if key not in known), key=lambda call: call.pk)
     Call.objects.bulk_create(new, batch_size=500)
     _raise_rollups(fold(new))
+    _note_use(new)
+
+
+def _note_use(calls: Sequence[Call]) -> None:
+    """Keep when each key was last used, as the records say; in the order of ids, against deadlocks."""
+    latest: dict[int, datetime] = {}
+    for call in calls:
+        if call.api_key.isascii() and call.api_key.isdigit() and len(call.api_key) < 19:
+            key = int(call.api_key)
+            latest[key] = max(latest.get(key, call.finished_at), call.finished_at)
+    for key, at in sorted(latest.items()):
+        ApiKey.objects.filter(Q(last_used_at=None) | Q(last_used_at__lt=at), pk=key).update(last_used_at=at)
 
 
 def fold(calls: Sequence[Call]) -> dict[RollupKey, list[int]]:
@@ -115,6 +128,7 @@ def call_of(record: CallRecord, gateway: str) -> Call:
         first_byte_at=None if record.first_byte_at is None else _moment(record.first_byte_at),
         provider=_text(record.provider),
         provider_key=_text(record.provider_key),
+        api_key=_text(record.api_key),
         model=_text(record.model),
         requested_model=_text(record.requested_model),
         status=_bounded(record.status, 999),

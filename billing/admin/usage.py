@@ -18,6 +18,7 @@ from billing import selectors
 from billing.core.pricing import usd
 from billing.models import Call, DailyUsage
 
+MOST_KEYS = 500
 OUTCOMES = (
     ("ok", "ok"),
     ("upstream_error", "provider failed"),
@@ -52,6 +53,13 @@ class UserFilter(NameFilter):
 
 class ProjectFilter(NameFilter):
     title = parameter_name = "project"
+
+
+class KeyFilter(NameFilter):
+    title, parameter_name = "API key", "api_key"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(str(key.pk), str(key)) for key in selectors.list_keys()[:MOST_KEYS]]
 
 
 class OutcomeFilter(NameFilter):
@@ -154,11 +162,12 @@ class CallAdmin(ReadOnlyAdmin):
         UserFilter,
         ProjectFilter,
         OutcomeFilter,
+        KeyFilter,
         "unpriced",
         "streamed",
     )
-    search_fields = ("=request_id", "=origin", "=user", "=project", "=model", "=requested_model")
-    search_help_text = "A whole request id, origin, user, project or model."
+    search_fields = ("=request_id", "=origin", "=user", "=project", "=model", "=requested_model", "=api_key")
+    search_help_text = "A whole request id, origin, user, project, model or id of an API key."
 
     @display(  # type: ignore[untyped-decorator]
         description="outcome",

@@ -1,0 +1,61 @@
+"""`manage.py apikey create|list|revoke`: API keys of clients from the command line. A key is printed once."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from billing import selectors, services
+from billing.core.errors import BillingError
+from billing.core.keys import SCOPES, ApiKeySettings
+
+
+class Command(BaseCommand):
+    help = "Make, list and revoke the API keys clients send to the gateway."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        commands = parser.add_subparsers(dest="command", required=True)
+        create = commands.add_parser("create", help="make a key and print it, this once")
+        create.add_argument("name", help="who uses it, for what")
+        create.add_argument("--user", default="", help="calls are booked on this user")
+        create.add_argument("--project", default="", help="calls are booked on this project")
+        create.add_argument("--scope", action="append", dest="scopes", metavar="SCOPE", help=", ".join(SCOPES))
+        create.add_argument("--model", action="append", dest="models", default=[], help="one of the only ones allowed")
+        create.add_argument("--expires", type=_moment, help="e.g. 2030-01-31 or 2030-01-31T12:00:00+00:00")
+        commands.add_parser("list", help="all keys; never the keys themselves")
+        revoke = commands.add_parser("revoke", help="refuse a key from now on")
+        revoke.add_argument("id", help="as in the list")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            {"create": self._create, "list": self._list, "revoke": self._revoke}[options["command"]](options)
+        except BillingError as error:
+            raise CommandError(str(error)) from None
+
+    def _create(self, options: dict[str, Any]) -> None:
+        settings = ApiKeySettings(
+            options["name"],
+            options["user"],
+            options["project"],
+            tuple(options["scopes"] or ("chat",)),
+            tuple(options["models"]),
+            options["expires"],
+        )
+        row, key = services.create_key(settings)
+        self.stdout.write(key)
+        self.stderr.write(f"API key {row.pk} was made. It is shown this once: only its hash is kept.")
+
+    def _list(self, options: dict[str, Any]) -> None:
+        for row in selectors.list_keys():
+            state = "revoked" if row.revoked_at else "expired" if row.expired(datetime.now(UTC)) else "valid"
+            used = f"last used {row.last_used_at:%Y-%m-%d %H:%M}" if row.last_used_at else "never used"
+            self.stdout.write(f"{row.pk}\t{row.hint}\t{state}\t{used}\t{','.join(row.scopes)}\t{row.name}")
+
+    def _revoke(self, options: dict[str, Any]) -> None:
+        row = services.revoke_key(options["id"])
+        self.stdout.write(f"API key {row.pk} ({row.name}) is revoked; gateways refuse it within a second.")
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
