@@ -12,6 +12,7 @@ from django.conf import settings
 
 from agents.core.errors import ModelCallFailed
 from agents.core.loop import Reply
+from llm.core.internal import agents_token
 
 REPLY_LIMIT_BYTES = 4 * 1024 * 1024
 """A larger reply is cut off and counts as malformed: more than any model writes, less than hurts a worker."""
@@ -33,6 +34,7 @@ def call_model(caller: Caller, body: bytes) -> Reply:
     url = f"{settings.GATEWAY_URL.rstrip('/')}/chat/completions"
     limit = float(settings.REQUEST_TIMEOUT_SECONDS)
     headers = {
+        "authorization": f"Bearer {agents_token(settings.UPLINK_SECRET)}",
         "content-type": "application/json",
         "x-circuit-breaker-origin": f"agent-execution:{caller.execution_id}",
         "x-request-id": caller.request_id,

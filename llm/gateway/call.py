@@ -15,6 +15,7 @@ from llm.core.errors import LlmError, MethodNotAllowed
 from llm.core.errors import body as error_body
 from llm.core.operations import Operation, Request
 from llm.core.options import Options
+from llm.core.snapshot import ApiKey
 from llm.gateway.exchange import Exchange, HeaderLines, lines
 from llm.gateway.gateway import Gateway, Route
 from llm.gateway.provider_connection import Reply
@@ -51,6 +52,7 @@ class Call:
     slot = NO_SLOT
     """In the register of calls at a provider."""
     stream: "Relay | None" = None
+    key: ApiKey | None = None
     owner: str | None = None
     """The API key the call was made with: who may read its stream again."""
 
@@ -99,6 +101,7 @@ class Call:
             user,
             project,
             origin,
+            self.owner,
         )
         self.slot = self.gateway.journal.register.enter(entry, self.slot)
 
@@ -115,8 +118,14 @@ class Call:
         elapsed_us = (time.time_ns() - self.started_at) // 1000
         return self.gateway.metrics.typical_output(deployment.provider.name, deployment.model.id, elapsed_us)
 
+    def identify(self, key: ApiKey | None) -> None:
+        """Whose call it is: the key's labels win over what the request says of itself."""
+        if key is not None:
+            self.key = key
+            self.owner = key.id
+
     def labels(self) -> tuple[str | None, str | None, str | None]:
-        """User, project and origin, as the request names them."""
+        """User, project and origin: as the key says, else as the request names them."""
         if self._labels is not None:
             return self._labels
         request = self.request
@@ -124,9 +133,13 @@ class Call:
         options = request.circuit_breaker
         tracking = options.budget_tracking if isinstance(options, Options) else None
         origin = self.exchange.fields.get(b"x-circuit-breaker-origin")
+        user = tracking.user_id if tracking is not None else None
+        project = tracking.project_id if tracking is not None else None
+        if self.key is not None:
+            user, project = self.key.user or user, self.key.project or project
         self._labels = labels = (
-            (tracking.user_id if tracking is not None else None) or _label(request.user),
-            tracking.project_id if tracking is not None else None,
+            user or _label(request.user),
+            project,
             _label(origin.decode("latin-1")) if origin is not None else None,
         )
         return labels
@@ -188,6 +201,7 @@ class Call:
             user=user,
             project=project,
             origin=origin,
+            api_key=self.owner,
             error_code=error_code,
             attempts=self.attempts,
             overhead_us=self.overhead_us(),

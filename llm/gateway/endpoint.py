@@ -71,6 +71,8 @@ class Endpoint:
         if operation is not None:
             self._operate(exchange, operation)
             return
+        if path.startswith(b"/v1/") and path != b"/v1/health":
+            self._authenticate(exchange)
         if path.startswith(resume.PREFIX):
             resume.resume(exchange, self._gateway, self.siblings)
             return
@@ -87,6 +89,15 @@ class Endpoint:
         if exchange.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(f"{_shown(exchange.path)} takes GET.", "GET, HEAD, OPTIONS")
         found(exchange)
+
+    def _authenticate(self, exchange: Exchange) -> None:
+        """For what is no call: where a key is required, listing models and reading streams needs one as well."""
+        gateway = self._gateway
+        if exchange.method == "OPTIONS":
+            return
+        if gateway.admission.required and gateway.catalogue is None:
+            raise Unavailable("This gateway has no configuration yet.", 2, "no_configuration")
+        gateway.admission.authenticate(exchange)
 
     def _operate(self, exchange: Exchange, operation: Operation) -> None:
         if exchange.method == "OPTIONS":

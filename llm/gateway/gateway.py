@@ -21,6 +21,7 @@ from llm.core.routing import Catalogue
 from llm.core.snapshot import Provider, ProviderKey, Snapshot
 from llm.core.uplink import Observation
 from llm.gateway import register
+from llm.gateway.admission import Admission
 from llm.gateway.exchange import Exchange
 from llm.gateway.journal import Journal
 from llm.gateway.metrics import Metrics, process_gauges
@@ -91,7 +92,8 @@ class Gateway:
         self.replays = ReplayStore(
             settings.replay_bytes, settings.replay_total_bytes, settings.replay_seconds, quickest / 2
         )
-        self.may_resume: Callable[[Exchange, str | None], bool] = lambda exchange, owner: True
+        self.admission = Admission(settings.api_key_required, settings.uplink_secret)
+        self.may_resume: Callable[[Exchange, str | None], bool] = self.admission.may_resume
         """Whether a request may read a stream whose `Call.owner` was `owner`; asked on the worker that holds it."""
         self.catalogue: Catalogue | None = None
         self.models: ModelList | None = None
@@ -107,6 +109,7 @@ class Gateway:
     def configure(self, snapshot: Snapshot) -> None:
         """Serve by this snapshot from the next call on."""
         catalogue = Catalogue(snapshot)
+        self.admission.configure(snapshot)
         self.models = ModelList(catalogue)
         self._routes = {}
         self._asked = {}

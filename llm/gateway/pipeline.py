@@ -3,7 +3,7 @@
 What the client wants done is the operation's business (`llm/core/operations`), how a provider's wire carries it the
 dialect's (`llm/core/dialects`); the order of events is the same for all, and stands here.
 
-Steps that later issues fill in are named where they belong: authenticate, limits, reserve, strategies, breaker.
+Steps that later issues fill in are named where they belong: limits, reserve, strategies, breaker.
 Errors of our tree become answers in one place. What a call used is in the journal before the last byte of its answer
 leaves: the door writes it before it sends. No database, no lock, no await but for the provider. Next file:
 `streams.py`, answers that come in pieces.
@@ -23,6 +23,7 @@ from llm.core.errors import LlmError, ProviderError
 from llm.core.operations import Attempt, Operation
 from llm.core.retry_after import read_retry_after
 from llm.gateway import streams
+from llm.gateway.admission import permit
 from llm.gateway.call import CLIENT_GONE, JSON, Call
 from llm.gateway.exchange import Exchange, lines
 from llm.gateway.gateway import Gateway, Route
@@ -41,10 +42,12 @@ async def answer(exchange: Exchange, gateway: Gateway, operation: Operation) -> 
     try:
         catalogue = gateway.catalogue or await gateway.configured()
         gateway.admit()
-        # authenticate: the key's rights and limits come with API keys
+        call.identify(gateway.admission.authenticate(exchange))
         call.request = operation.read(exchange.body)
         # limits: requests and tokens per minute, per key
         candidates = routing.choose(operation, call.request, catalogue)  # strategies rank here
+        if call.key is not None:
+            candidates = permit(call.key, candidates, call.request.model)
         if call.request.stream:
             call.stream = streams.Relay(call, gateway)
         # reserve: the worst case (request.output_limit, request.choices) of this call, from a lease

@@ -55,6 +55,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     user: str | None = None
     project: str | None = None
     origin: str | None = None
+    api_key: str | None = None
 
 
 _encoder = msgspec.json.Encoder()
@@ -176,6 +177,7 @@ def lost(entry: Entry, number: int, now: int) -> CallRecord:
         user=entry.user,
         project=entry.project,
         origin=entry.origin,
+        api_key=entry.api_key,
         error_code="gateway_died",
         attempts=entry.attempts,
     )

@@ -52,7 +52,7 @@ class Settings(msgspec.Struct, frozen=True):
     cors: bool = True
     """CORS_ENABLED: web pages served from this machine may call the API from a browser."""
     cors_origins: tuple[str, ...] = ()
-    """CORS_ORIGINS: other pages that may, separated by commas, or `*` for all. No API key is asked for yet, so a page
+    """CORS_ORIGINS: other pages that may, separated by commas, or `*` for all. Without API keys a page
     the user merely visits must not be able to spend money."""
     api_key_required: bool = False
     """API_KEY_REQUIRED: no call without a valid API key. Else none is needed, and a revoked one is still refused."""

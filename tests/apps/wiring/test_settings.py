@@ -53,7 +53,16 @@ def read(tmp_path: Path, show: str = "", env_file: str = "", **given: str) -> su
         (
             {"GATEWAY_HOST": "0.0.0.0"},
             "GATEWAY_HOST='0.0.0.0' would let anyone on the network in, as no API key is asked for:"
+            " set API_KEY_REQUIRED=true, use 127.0.0.1, or set OPEN_TO_NETWORK=true if that is what you want.",
+        ),
+        (
+            {"CONTROL_HOST": "0.0.0.0", "API_KEY_REQUIRED": "true"},
+            "CONTROL_HOST='0.0.0.0' would let anyone on the network in, as GraphQL asks for no key:"
             " use 127.0.0.1, or set OPEN_TO_NETWORK=true if that is what you want.",
+        ),
+        (
+            {"MAX_CONCURRENT_REQUESTS": "1", "OPENAI_WORKERS": "2"},
+            "MAX_CONCURRENT_REQUESTS=1 is shared by 2 workers (OPENAI_WORKERS): it must be at least one each.",
         ),
         ({"DATA_DIR": "/proc/none"}, "DATA_DIR='/proc/none' cannot be made: No such file or directory."),
     ],

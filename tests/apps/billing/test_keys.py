@@ -1,0 +1,125 @@
+"""API keys of clients: services, snapshot, GraphQL, command and admin. The key itself is shown once and never kept."""
+
+import io
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import graphene
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from billing import services
+from billing.core.errors import UnknownKey
+from billing.core.keys import ApiKeySettings, digest
+from billing.models import ApiKey
+from billing.schema import Mutation, Query
+from llm import snapshots
+from tests.apps.billing.records import a_record
+
+pytestmark = pytest.mark.django_db
+schema = graphene.Schema(query=Query, mutation=Mutation)
+CREATE = (
+    "mutation($input: ApiKeyInput!) { createApiKey(input: $input) { key apiKey { id name hint scopes models user } } }"
+)
+
+
+def run(query: str, **variables: Any) -> Any:
+    result = schema.execute(query, variables=variables)
+    assert result.errors is None, result.errors
+    return result.data
+
+
+def test_a_key_is_stored_as_its_hash_only_and_travels_in_a_newer_snapshot() -> None:
+    before = snapshots.build_snapshot()
+    row, key = services.create_key(ApiKeySettings("ci", "anna", "atlas", ("chat",), ("gpt-4",)))
+    stored = ApiKey.objects.filter(pk=row.pk).values().get()
+    assert key not in str(stored)
+    assert stored["digest"] == digest(key)
+    after = snapshots.build_snapshot()
+    assert after.version > before.version
+    (sent,) = after.api_keys
+    assert (sent.id, sent.digest, sent.user, sent.models) == (str(row.pk), digest(key), "anna", ("gpt-4",))
+
+
+def test_revoked_and_expired_keys_leave_the_snapshot() -> None:
+    row, _ = services.create_key(ApiKeySettings("one"))
+    soon, _ = services.create_key(ApiKeySettings("two", expires_at=timezone.now() + timedelta(hours=1)))
+    ApiKey.objects.filter(pk=soon.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    version = snapshots.configuration_version()
+    revoked = services.revoke_key(str(row.pk)).revoked_at
+    assert snapshots.configuration_version() > version
+    assert snapshots.build_snapshot().api_keys == ()
+    assert services.revoke_key(str(row.pk)).revoked_at == revoked, "the first revocation counts"
+
+
+@pytest.mark.parametrize("key_id", ["", "0", "-1", "x", "²", "9" * 30, "123456"])
+def test_an_unknown_id_is_refused_and_nothing_changes(key_id: str) -> None:
+    version = snapshots.configuration_version()
+    with pytest.raises(UnknownKey):
+        services.revoke_key(key_id)
+    assert snapshots.configuration_version() == version
+
+
+def test_booked_calls_say_when_a_key_was_last_used() -> None:
+    row, _ = services.create_key(ApiKeySettings("ci"))
+    early, late = a_record(api_key=str(row.pk)), a_record(api_key=str(row.pk))
+    services.book([late], "gateway-0")
+    services.book([early, a_record(api_key="no number"), a_record(api_key="999")], "gateway-0")
+    row.refresh_from_db()
+    assert row.last_used_at is not None
+    assert int(row.last_used_at.timestamp()) == late.finished_at // 10**9
+
+
+def test_graphql_makes_lists_and_revokes() -> None:
+    made = run(CREATE, input={"name": "ci", "user": "anna", "models": ["gpt-4"]})["createApiKey"]
+    assert digest(made["key"]) == ApiKey.objects.get().digest
+    assert made["apiKey"] | {"hint": "", "id": ""} == {
+        "id": "", "hint": "", "name": "ci", "scopes": ["chat"], "models": ["gpt-4"], "user": "anna",
+    }  # fmt: skip
+    listed = run("{ apiKeys { id revokedAt lastUsedAt } }")["apiKeys"]
+    assert listed == [{"id": made["apiKey"]["id"], "revokedAt": None, "lastUsedAt": None}]
+    revoked = run("mutation($id: ID!) { revokeApiKey(id: $id) { revokedAt } }", id=made["apiKey"]["id"])
+    assert revoked["revokeApiKey"]["revokedAt"] is not None
+
+
+def test_graphql_refuses_a_bad_key_by_field() -> None:
+    result = schema.execute(CREATE, variables={"input": {"name": "x", "scopes": ["root"]}})
+    assert result.errors is not None
+    assert result.errors[0].original_error.details == {"field": "scopes"}  # type: ignore[union-attr]
+    assert not ApiKey.objects.exists()
+
+
+def test_the_command_makes_lists_and_revokes() -> None:
+    out, err = io.StringIO(), io.StringIO()
+    call_command("apikey", "create", "ci", "--scope", "chat", "--expires", "2999-01-01", stdout=out, stderr=err)
+    row = ApiKey.objects.get()
+    assert (digest(out.getvalue().strip()), row.expires_at) == (row.digest, datetime(2999, 1, 1, tzinfo=UTC))
+    call_command("apikey", "revoke", str(row.pk), stdout=io.StringIO())
+    listed = io.StringIO()
+    call_command("apikey", "list", stdout=listed)
+    assert listed.getvalue() == f"{row.pk}\t{row.hint}\trevoked\tnever used\tchat\tci\n"
+    with pytest.raises(CommandError, match="There is no API key '77'"):
+        call_command("apikey", "revoke", "77")
+
+
+def test_the_admin_shows_a_new_key_once_and_edits_and_revokes(client: Client) -> None:
+    client.force_login(get_user_model().objects.create_superuser("root", "root@example.com", "pw"))
+    form = {"name": "ci", "user": "", "project": "", "scopes": ["chat"], "allowed_models": "gpt-4, a/b"}
+    page = client.post(reverse("admin:billing_apikey_add"), form)
+    row = ApiKey.objects.get()
+    assert digest(page.context["key"].secret) == row.digest
+    assert page.context["key"].secret in page.content.decode()
+    assert row.allowed_models == ["gpt-4", "a/b"]
+    change = reverse("admin:billing_apikey_change", args=[row.pk])
+    assert client.post(change, form | {"name": "cd"}).status_code == 302
+    row.refresh_from_db()
+    assert row.name == "cd"
+    assert "scopes" in client.post(change, form | {"scopes": []}).context["adminform"].form.errors
+    client.post(reverse("admin:billing_apikey_changelist"), {"action": "revoke", "_selected_action": [row.pk]})
+    row.refresh_from_db()
+    assert row.revoked_at is not None
+    assert client.post(reverse("admin:billing_apikey_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
