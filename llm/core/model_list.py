@@ -45,7 +45,7 @@ def _entry(name: str, deployment: Deployment) -> dict[str, Any]:
         "provider": deployment.provider.name,
         "context_window": model.context_window,
         "max_output_tokens": model.max_output_tokens,
-        "supports_streaming": model.supports_streaming,
+        "supports_streaming": model.supports_streaming and (deployment.says_generates or not deployment.says_embeds),
         **_costs(model.price),
         "capabilities": list(model.capabilities),
     }

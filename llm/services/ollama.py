@@ -6,6 +6,7 @@ free of charge. The address is the provider's own (`OLLAMA_BASE_URL` through `en
 """
 
 import logging
+import re
 from typing import Any
 
 import httpx
@@ -22,6 +23,8 @@ MOST_MODELS = 500
 CONTEXT_WINDOW = 4096
 """Ollama's own default when a request sets no `num_ctx`; it cuts longer prompts silently."""
 RANK = 200
+EMBEDDING = re.compile(r"embed|minilm|^bge-|^paraphrase-")
+"""Names of models that embed: the list does not say what a model is for, and its library names them so."""
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +97,7 @@ def _defaults(name: str) -> dict[str, Any]:
         "upstream": name,
         "aliases": [] if plain == name else [plain],
         "context_window": CONTEXT_WINDOW,
-        "capabilities": ["text_generation"],
+        "capabilities": ["embeddings" if EMBEDDING.search(name) else "text_generation"],
         "input_price": 0,
         "output_price": 0,
         "rank": RANK,

@@ -39,4 +39,9 @@ def test_lists_chats_streams_and_names_its_errors(product: Running, script: Path
     assert seen["finishReason"] == "stop"
     assert seen["chunks"] > 3
     assert "Hello from JavaScript" in seen["streamed"]
+    assert seen["dimensions"] == 8
+    assert abs(seen["length"] - 1) < 1e-6, "packed in base64 on the way, unpacked by the SDK"
+    assert seen["completed"] != ""
+    assert "Hello from JavaScript" in seen["responded"]
+    assert (seen["events"][0], seen["events"][-1]) == ("response.created", "response.completed")
     assert seen["notFound"] is True

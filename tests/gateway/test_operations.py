@@ -98,6 +98,30 @@ async def test_a_200_that_is_no_answer_is_a_502(gateway: Running, path: str, bod
 
 
 @each
+async def test_an_error_sent_with_status_200_keeps_its_reason(gateway: Running, path: str) -> None:
+    gateway.provider.answers = [whole({"error": {"message": f"Overloaded {PROVIDER_KEY}", "code": 529}})]
+    answer = await ask(gateway, path)
+    assert (answer.status, answer.error["code"], answer.error["message"]) == (
+        502,
+        "529",
+        "Provider acme: Overloaded ***",
+    )
+
+
+@each
+async def test_nesting_that_can_be_read_passes_and_deeper_is_refused(gateway: Running, path: str) -> None:
+    request, reply, usage, _ = OPERATIONS[path]
+    gateway.provider.answers = [whole({**reply, "usage": usage})]
+    start = json.dumps({**request, "usage": {"include": True}}).encode()[:-1] + b', "deep": '
+    for depth, status in ((500, 200), (2_000, 400)):
+        body = start + b"[" * depth + b"]" * depth + b"}"
+        answer = await ask(gateway, path, body)
+        assert answer.status == status, depth
+    statuses = {(await ask(gateway, path, start + b"[" * n + b"]" * n + b"}")).status for n in range(900, 1_000, 3)}
+    assert statuses <= {200, 400}, "also at the very limit"
+
+
+@each
 async def test_the_cost_stands_in_the_usage_when_asked_for(gateway: Running, path: str) -> None:
     request, reply, usage, buckets = OPERATIONS[path]
     gateway.provider.answers = [whole({**reply, "usage": usage})]

@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from billing.core.pricing import Usage
 from llm.core.dialects.translation import OUR_FAULT, RETRYABLE, Outgoing
-from llm.core.errors import ProviderError, redact
+from llm.core.errors import ProviderBroken, ProviderError, redact
 from llm.core.operations import OPERATIONS, Attempt, StreamDecoder
 from llm.core.operations.members import rewrite
 from llm.core.operations.usage import with_cost
@@ -39,8 +39,13 @@ def encode(attempt: Attempt) -> Outgoing:
 
 
 def decode(attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None]:
-    """The answer untouched, and its usage if it has one we can believe. Raises ProviderBroken."""
-    usage = attempt.operation.read_usage(body)
+    """The answer untouched, and its usage if it has one we can believe. Raises ProviderBroken, ProviderError."""
+    try:
+        usage = attempt.operation.read_usage(body)
+    except ProviderBroken:
+        if "message" in _error_fields(body):  # an error with status 200, as some proxies of proxies send it
+            raise decode_error(attempt, 502, body) from None
+        raise
     if attempt.request.usage is not UNSET and attempt.request.wants_cost:
         body = with_cost(body, usage, attempt.deployment.model.price)
     return body, usage

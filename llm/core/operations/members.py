@@ -99,6 +99,8 @@ def _take_apart(body: bytes) -> dict[str, Raw]:
         return _members.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
+    except RecursionError:  # at the very limit: a few calls earlier it could still be read
+        raise InvalidRequest("The request body is nested too deeply.") from None
 
 
 def _places(body: bytes, members: dict[str, Raw]) -> list[tuple[str, int, int, int]] | None:

@@ -91,9 +91,15 @@ def _split(
 
 
 def with_cost(document: bytes | Raw, usage: Usage | None, price: Price | None) -> bytes:
-    """A JSON object with `cost` (US dollars; null without a price) in its `usage`; as it is when it has no usage."""
-    members = read_members(document)
-    found = members.get("usage", Raw())
+    """A JSON object with `cost` (US dollars; null without a price) in its `usage`.
+
+    As it is when it has no usage, or cannot be taken apart.
+    """
+    try:
+        members = read_members(document)
+        found = members.get("usage", Raw())
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return bytes(document)
     if usage is None or not given(found):
         return bytes(document)
     cost = b"null" if price is None else f"{usd(cost_nano(usage, price)):f}".encode()

@@ -21,6 +21,19 @@ for await (const chunk of stream) {
   seen.streamed += chunk.choices[0]?.delta?.content || '';
 }
 
+const embedded = await client.embeddings.create({ model: 'text-embedding-3-small', input: 'a cat', dimensions: 8 });
+seen.dimensions = embedded.data[0].embedding.length;
+seen.length = Math.hypot(...embedded.data[0].embedding);
+
+const completed = await client.completions.create({ model: 'gpt-3.5-turbo', prompt: 'Say this', max_tokens: 20 });
+seen.completed = completed.choices[0].text;
+
+const responded = await client.responses.create({ model: 'gpt-4o', input: 'Hello from JavaScript' });
+seen.responded = responded.output_text;
+seen.events = [];
+const events = await client.responses.create({ model: 'gpt-4o', input: 'Hello from JavaScript', stream: true });
+for await (const event of events) seen.events.push(event.type);
+
 try {
   await client.chat.completions.create({ model: 'no-such-model', messages });
 } catch (error) {

@@ -167,6 +167,14 @@ def test_models_of_a_running_ollama_are_offered_free_of_charge(ollama: FakeOllam
     assert [provider.auth for provider in snapshots.build_snapshot().providers] == ["none"]
 
 
+def test_models_of_ollama_that_embed_are_known_by_their_names(ollama: FakeOllama) -> None:
+    names = ["nomic-embed-text:latest", "all-minilm:l6-v2", "bge-m3:567m", "qwen3-embedding:8b", "llama3.2:latest"]
+    ollama.lists(*names)
+    services.discover_ollama()
+    words = [list(Model.objects.get(model_id=name).capabilities) for name in names]
+    assert words == [["embeddings"]] * 4 + [["text_generation"]]
+
+
 def test_a_model_that_is_gone_is_no_longer_offered_and_its_edits_wait(ollama: FakeOllama) -> None:
     ollama.lists("a:1", "b:1")
     services.discover_ollama()
