@@ -185,7 +185,6 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
     reasoning_effort: Effort | None = None
     thinking_budget: int | None = None
     """Tokens of thinking; 0 turns it off."""
-    show_thinking: bool | None = None
     verbosity: str | None = None
     modalities: tuple[str, ...] = ()
     audio: dict[str, Any] | None = None

@@ -76,6 +76,8 @@ def _tools(body: Fields, conversation: Conversation, model: str, drops: Drops) -
         chosen = {"type": "auto", **chosen, "disable_parallel_tool_use": True}
     if chosen:
         body["tool_choice"] = chosen
+    elif conversation.options.parallel_tool_calls is False:
+        drops.note("parallel_tool_calls")
 
 
 def _tool(tool: Tool, number: int, model: str, drops: Drops) -> Fields:
@@ -122,7 +124,7 @@ def _response_format(body: Fields, conversation: Conversation, model: str) -> No
     chosen = body.get("tool_choice", {"type": "auto"})
     if chosen["type"] in ("any", "tool"):
         return  # the answer is a call of the client's tool: there is no content to shape
-    answer: Fields = {"name": rules.ANSWER_TOOL, "input_schema": schema or {"type": "object"}}
+    answer: Fields = {"name": rules.ANSWER_TOOL, "input_schema": schema or NO_ARGUMENTS}
     answer["description"] = (wanted.description or "The answer to the user.") + " Call it once, with the whole answer."
     if chosen["type"] == "none":
         body["tools"] = [answer]

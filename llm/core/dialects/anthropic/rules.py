@@ -5,6 +5,7 @@ field; `CHANGED` says what arrives in another form. Next file: `encoding.py`, wh
 """
 
 DROPPED = (
+    "top_logprobs",
     "seed",
     "frequency_penalty",
     "presence_penalty",

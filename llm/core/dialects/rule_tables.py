@@ -1,0 +1,45 @@
+"""What each wire cannot say, as a page: `docs/reference/dialects.md` is this text, and a test compares the two.
+
+`python -m llm.core.dialects.rule_tables > docs/reference/dialects.md` writes it. Next file: `translation.py`.
+"""
+
+import sys
+from types import ModuleType
+
+from llm.core.dialects.anthropic import rules as anthropic
+from llm.core.dialects.google import rules as google
+from llm.core.dialects.ollama import rules as ollama
+
+RULES: dict[str, tuple[str, ModuleType]] = {
+    "anthropic": ("Anthropic messages", anthropic),
+    "google": ("Gemini generateContent", google),
+    "ollama": ("Ollama chat", ollama),
+}
+
+HEAD = """# Dialects: what becomes of a request on another wire
+
+<!-- Made from llm/core/dialects/*/rules.py by `python -m llm.core.dialects.rule_tables`; do not edit here. -->
+
+A request in OpenAI's shape may go to a provider that speaks another wire. Nothing is lost in silence: what a wire
+cannot say is refused with status 400 naming the field (`code: unsupported_by_provider`), or, where it is a hint only,
+left out and named in the header `x-circuit-breaker-dropped`. So are fields that nobody here knows.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    return HEAD + "".join([_section(title, rules) for title, rules in RULES.values()])
+
+
+def _section(title: str, rules: ModuleType) -> str:
+    refused = "".join([f"| `{field}` | {what} |\n" for field, what in rules.REFUSED.items()])
+    changed = "".join([f"| `{field}` | {what} |\n" for field, what in rules.CHANGED.items()])
+    dropped = ", ".join([f"`{name}`" for name in rules.DROPPED])
+    return (
+        f"\n## {title}\n\nRefused:\n\n| Field | What |\n|---|---|\n{refused}"
+        f"\nDropped, by name: {dropped}.\n\nChanged:\n\n| Field | How |\n|---|---|\n{changed}"
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
