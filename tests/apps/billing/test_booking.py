@@ -39,6 +39,7 @@ def test_booked_call_keeps_every_field_of_its_record() -> None:
         estimated=True,
         first_byte_at=nanoseconds(NOON) - 5 * 10**8,
         provider_key="12",
+        api_key="34",
         user="user-123",
         project="project-456",
         origin="agent-execution:9",
@@ -59,6 +60,7 @@ def test_booked_call_keeps_every_field_of_its_record() -> None:
         "first_byte_at": NOON - timedelta(milliseconds=500),
         "provider": "openai",
         "provider_key": "12",
+        "api_key": "34",
         "model": "gpt-4",
         "requested_model": "auto",
         "status": 200,
@@ -151,7 +153,7 @@ def test_failure_in_the_rollups_leaves_the_ledger_as_it_was(monkeypatch: pytest.
         raise DatabaseError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(services, "_raise_rollups", broken)
+        patch.setattr("billing.services.ledger._raise_rollups", broken)
         with pytest.raises(DatabaseError, match="disk full"):
             services.book([a_record()], "gateway-0")
     assert Call.objects.count() == 0
