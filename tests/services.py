@@ -24,7 +24,7 @@ def need(available: bool, reason: str) -> None:
 
 def need_program(name: str) -> str:
     """The path of an installed program."""
-    path = shutil.which(name)
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
     need(path is not None, f"the program `{name}` is not installed")
     assert path is not None
     return path
