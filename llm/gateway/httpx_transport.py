@@ -136,7 +136,7 @@ class HttpxCall:
         """The request as httpx wants it, from the bytes the direct way would send."""
         import httpx
 
-        head, _, body = reply.request.partition(b"\r\n\r\n")
+        head, body = reply.head.removesuffix(b"\r\n\r\n"), reply.content
         first, *lines = head.split(b"\r\n")
         method, target, _ = first.split(b" ")
 

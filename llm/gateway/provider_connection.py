@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from llm.gateway.upstream import Pool
 
 HEAD_BYTES = 131_072
+APART_BYTES = 16_384
+"""A body of this size is sent without being copied: while the provider thinks, a request is in memory once."""
 FOREVER = float("inf")
 
 
@@ -48,8 +50,9 @@ class Reply:
     """In loop time. Whoever waits may move it."""
     error: LlmError | None = None
     connection: "ProviderConnection | HttpxCall | None" = None
-    request = b""
-    """As sent."""
+    head = b""
+    """The request's head, as sent; its `content` follows."""
+    content = b""
     _on_data: Callable[[bytes], None] | None = None
     _size = 0
 
@@ -179,7 +182,12 @@ class ProviderConnection(asyncio.Protocol):
         reply.sent = True
         if reply.on_sent is not None:
             reply.on_sent()
-        self.pool.upstream.outbox.write(self._transport, reply.request)
+        outbox, content = self.pool.upstream.outbox, reply.content
+        if len(content) < APART_BYTES:
+            outbox.write(self._transport, reply.head + content)
+        else:
+            outbox.write(self._transport, reply.head)
+            outbox.write(self._transport, content)
 
     def drop(self) -> None:
         """Close without ceremony."""

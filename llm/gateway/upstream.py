@@ -76,7 +76,7 @@ class Upstream:
         pool = self._pools.get(origin)
         if pool is None:
             pool = self._pools[origin] = self._new_pool(origin)
-        reply.request = head + body
+        reply.head, reply.content = head, body
         idle = pool.idle
         while idle:  # the usual case, without a turn of the event loop
             connection = idle.pop()
