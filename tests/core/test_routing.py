@@ -127,3 +127,16 @@ def test_without_any_provider_a_virtual_name_is_unavailable() -> None:
     empty = Catalogue(Snapshot(1, 0))
     with pytest.raises(Unavailable):
         choose(chat, chat.read(b'{"model":"auto","messages":[{"role":"user","content":"x"}]}'), empty)
+
+
+def test_a_fallback_that_cannot_do_the_operation_is_passed_over() -> None:
+    embeds = Model("embeds", "acme", "embeds", capabilities=("embeddings",), rank=0)
+    catalogue = Catalogue(Snapshot(1, 0, PROVIDERS, (*MODELS, embeds)))
+    body = {
+        "model": "flash",
+        "messages": [{"role": "user"}],
+        "circuit_breaker": {"fallback_models": ["embeds", "auto"]},
+    }
+    found = choose(chat, chat.read(msgspec.json.encode(body)), catalogue)
+    assert len(found) == len(MODELS) - 1, "all but the one whose provider has no key"
+    assert "embeds" not in [one.model.id for one in found]
