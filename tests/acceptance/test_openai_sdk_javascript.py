@@ -1,36 +1,15 @@
-"""The official OpenAI SDK for JavaScript against the running product, where node exists."""
+"""The official OpenAI SDK for JavaScript against the running product, where node exists. The matrix is in `sdk`."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.acceptance.running import Running
-from tests.services import need_program
-
-HERE = Path(__file__).parent / "javascript"
 
 
-@pytest.fixture(scope="module")
-def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The script beside an installed SDK."""
-    need_program("node")
-    npm = need_program("npm")
-    folder = tmp_path_factory.mktemp("javascript")
-    for name in ("package.json", "package-lock.json", "openai_sdk.mjs"):
-        shutil.copy(HERE / name, folder)
+def test_lists_chats_streams_and_names_its_errors(product: Running, javascript: Path) -> None:
     done = subprocess.run(
-        [npm, "ci", "--silent", "--no-audit", "--no-fund"], cwd=folder, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return folder / "openai_sdk.mjs"
-
-
-def test_lists_chats_streams_and_names_its_errors(product: Running, script: Path) -> None:
-    done = subprocess.run(
-        ["node", str(script), product.gateway_url], capture_output=True, text=True, timeout=60, cwd=script.parent
+        ["node", "openai_sdk.mjs", product.gateway_url], capture_output=True, text=True, timeout=60, cwd=javascript
     )
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)

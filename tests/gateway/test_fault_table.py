@@ -10,9 +10,9 @@ import pytest
 
 from billing.core.pricing import cost_nano
 from llm.core.snapshot import Model, Provider, Snapshot
+from llm.gateway.http_limits import Bounds
 from llm.gateway.server import HttpServer
 from llm.gateway.settings import Settings
-from llm.gateway.upstream import Bounds
 from llm.gateway.worker import Worker
 from llm.sandbox.replies import reply
 from llm.sandbox.server import Sandbox
