@@ -5,6 +5,7 @@ says everything that differs; what all rows have in common (one record, one atte
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from billing.core.pricing import Usage
 
@@ -81,7 +82,7 @@ def _broken(operation: str, fault: str, streamed: bool, status: int = 502, code:
 
 
 def _whole(operation: str, right: Usage, estimate: Usage) -> list[Row]:
-    def row(fault: str, usage: Usage = right, **more: bool) -> Row:
+    def row(fault: str, usage: Usage = right, **more: Any) -> Row:
         return Row(operation, fault, False, usage=usage, **more)
 
     return [
@@ -108,7 +109,7 @@ def _streamed(operation: str, right: Usage, cut: Usage, none: Usage) -> list[Row
         "server_error" if operation == "responses" else "provider_error"
     )  # the sandbox's code, or ours if it has none
 
-    def row(fault: str, usage: Usage = right, **more: bool) -> Row:
+    def row(fault: str, usage: Usage = right, **more: Any) -> Row:
         return Row(operation, fault, True, usage=usage, **more)
 
     def broken_off(fault: str, code: str = "provider_broken") -> Row:
