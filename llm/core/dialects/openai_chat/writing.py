@@ -3,7 +3,7 @@
 What OpenAI has no field for keeps the fields other OpenAI-compatible servers gave it: thinking is `reasoning_content`
 (text) and `reasoning_details` (with signatures, as OpenRouter writes them), Gemini's signatures are
 `extra_content.google.thought_signature`. `id`, `created` and `model` come from the caller. `[DONE]` is not written:
-the gateway sends it once the call is on record. Next file: `../registry.py`.
+the gateway sends it once the call is on record. Next file: `encoding.py`.
 """
 
 from collections.abc import Iterable
@@ -97,7 +97,7 @@ def _message(parts: tuple[Part, ...]) -> Fields:
     }
     if len(texts) == len(parts) and not any(part.citations or part.signature for part in texts):
         return message
-    calls = [_tool_call(part) for part in parts if isinstance(part, ToolCall)]
+    calls = [tool_call(part) for part in parts if isinstance(part, ToolCall)]
     if calls:
         message["tool_calls"] = calls
     thoughts = [part for part in parts if isinstance(part, Thinking)]
@@ -128,7 +128,7 @@ def _more(message: Fields, parts: tuple[Part, ...], texts: list[Text]) -> None:
             message["audio"] = fields
 
 
-def _tool_call(call: ToolCall) -> Fields:
+def tool_call(call: ToolCall) -> Fields:
     if call.custom:
         return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
     fields: Fields = {

@@ -1,0 +1,244 @@
+"""OpenAI's chat completions and their chunks into the inner language: a whole answer is read like one chunk of all.
+
+Also what servers on this wire added: `reasoning_content`, `reasoning_details`, Azure's chunks without choices and its
+`content_filter_results`. The stream is done at `[DONE]`. Next file: `../translation.py`.
+"""
+
+from typing import Any
+
+import msgspec
+
+from billing.core.pricing import Usage
+from llm.core import sse
+from llm.core.assembly import assemble
+from llm.core.conversation import Citation, Finish, Reply, SafetyRating, TokenLogprob
+from llm.core.deltas import (
+    ArgumentsDelta,
+    CitationDelta,
+    Delta,
+    Finished,
+    LogprobsDelta,
+    RefusalDelta,
+    Started,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallStarted,
+    UsageDelta,
+)
+from llm.core.dialects.translation import broken, made_id, refused
+from llm.core.errors import ProviderBroken, ProviderError
+from llm.core.operations.usage import in_buckets
+
+Fields = dict[str, Any]
+FINISHES: dict[str, Finish] = {
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+
+
+class WireChoice(msgspec.Struct):
+    index: int = 0
+    delta: Fields | None = None
+    message: Fields | None = None
+    finish_reason: str | None = None
+    logprobs: Fields | None = None
+    content_filter_results: Any = None
+
+
+class Chunk(msgspec.Struct):
+    id: str = ""
+    model: str = ""
+    choices: list[WireChoice] | None = None
+    usage: msgspec.Raw = msgspec.Raw()
+    error: Any = None
+
+
+class Choice(msgspec.Struct):
+    """One choice while it grows."""
+
+    part: int = -1
+    kind: str = ""
+    calls: dict[int, tuple[int, int, bool]] = {}
+    """By their index on the wire: part, our index, whether custom."""
+    finished: bool = False
+
+
+_chunk = msgspec.json.Decoder(Chunk)
+
+
+def decode(body: bytes, seed: str) -> Reply:
+    """Raises ProviderBroken for what is no answer, ProviderError for an error sent with status 200."""
+    decoder = ChunkDecoder(seed, "openai", None)
+    found = decoder.read(body)
+    if decoder.error is not None:
+        raise decoder.error
+    if not decoder.choices:
+        raise broken("openai", body)
+    return assemble(found)
+
+
+def decode_error(status: int, body: bytes, provider: str, secret: str | None) -> ProviderError:
+    """`status` 0: the error came in a stream, or with 200."""
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        document = None
+    error = document.get("error", document) if isinstance(document, dict) else document
+    fields = error if isinstance(error, dict) else {"message": error}
+    told = _text(fields.get("message"))
+    refusal = refused(
+        status or 502, told, provider, secret, kind=_text(fields.get("type")), code=_text(fields.get("code"))
+    )
+    if refusal.wire_code != "provider_authentication_failed":
+        refusal.param = _text(fields.get("param"))
+    return refusal
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+class ChunkDecoder:
+    """See `translation.DeltaDecoder`."""
+
+    __slots__ = ("_cutter", "_provider", "_secret", "_seed", "_started", "choices", "done", "error", "usage")
+
+    def __init__(self, seed: str, provider: str, secret: str | None) -> None:
+        self._cutter = sse.EventCutter()
+        self._seed = seed
+        self._provider = provider
+        self._secret = secret
+        self._started = False
+        self.choices: dict[int, Choice] = {}
+        self.usage: Usage | None = None
+        self.done = False
+        self.error: ProviderError | None = None
+
+    def feed(self, data: bytes) -> list[Delta]:
+        try:
+            return self._events(self._cutter.feed(data))
+        except sse.EventTooLarge as error:
+            raise ProviderBroken(str(error)) from None
+
+    def finish(self) -> list[Delta]:
+        return self._events(self._cutter.rest())
+
+    def _events(self, block: bytes) -> list[Delta]:
+        found: list[Delta] = []
+        for data in sse.data_in(block):
+            if self.done or self.error is not None:
+                break
+            if data == b"[DONE]":
+                self.done = True
+            else:
+                found.extend(self.read(data))
+        return found
+
+    def read(self, data: bytes) -> list[Delta]:
+        """One chunk, or a whole answer."""
+        try:
+            chunk = _chunk.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise broken(self._provider, data) from None
+        if chunk.error is not None:
+            self.error = decode_error(0, data, self._provider, self._secret)
+            return []
+        found: list[Delta] = []
+        if not self._started and chunk.choices:  # Azure's first chunk, about the prompt, has neither id nor choices
+            self._started = True
+            found.append(Started(chunk.id or made_id("chatcmpl-", self._seed, 0), chunk.model))
+        for choice in chunk.choices or ():
+            state = self.choices.setdefault(choice.index, Choice(calls={}))
+            self._say(choice.index, state, choice.delta or choice.message or {}, found)
+            self._end(choice, state, found)
+        usage = in_buckets(chunk.usage)
+        if usage is not None:
+            self.usage = usage
+            found.append(UsageDelta(usage))
+        return found
+
+    def _say(self, index: int, state: Choice, said: Fields, found: list[Delta]) -> None:
+        details = said.get("reasoning_details")
+        thought = said.get("reasoning_content") or said.get("reasoning")
+        if details:
+            for detail in details:
+                found.append(_thinking(index, self._next(state, f"thinking{detail.get('index', 0)}"), detail))
+        elif isinstance(thought, str):
+            found.append(ThinkingDelta(index, self._next(state, "thinking0"), thought))
+        if said.get("content"):
+            found.append(TextDelta(index, self._next(state, "text"), str(said["content"])))
+        for cited in said.get("annotations") or ():
+            given = cited.get("url_citation") or {}
+            places = (given.get("title"), given.get("quote"), given.get("start_index"), given.get("end_index"))
+            citation = Citation(given.get("url"), *places, source=given.get("source"))
+            found.append(CitationDelta(index, self._next(state, "text"), citation))
+        if said.get("refusal"):
+            found.append(RefusalDelta(index, self._next(state, "refusal"), str(said["refusal"])))
+        for number, call in enumerate(said.get("tool_calls") or ()):
+            self._call(index, state, call, call.get("index", number), found)
+
+    def _next(self, state: Choice, kind: str) -> int:
+        if state.kind != kind:
+            state.part += 1
+            state.kind = kind
+        return state.part
+
+    def _call(self, index: int, state: Choice, call: Fields, number: int, found: list[Delta]) -> None:
+        custom = call.get("type") == "custom" or "custom" in call
+        function = call.get("custom" if custom else "function") or {}
+        if number not in state.calls:
+            state.calls[number] = (self._next(state, f"call{number}"), len(state.calls), custom)
+            part, ours, _ = state.calls[number]
+            identity = call.get("id") or made_id("call_", f"{self._seed}/{index}", ours)
+            google = (call.get("extra_content") or {}).get("google") or {}
+            signature = google.get("thought_signature")
+            found.append(ToolCallStarted(index, part, ours, identity, str(function.get("name")), signature, custom))
+        part, ours, custom = state.calls[number]
+        text = function.get("input" if custom else "arguments")
+        if text:
+            found.append(ArgumentsDelta(index, part, ours, str(text), custom))
+
+    def _end(self, choice: WireChoice, state: Choice, found: list[Delta]) -> None:
+        tokens = (choice.logprobs or {}).get("content") or ()
+        if tokens:
+            found.append(LogprobsDelta(choice.index, tuple([_token(token) for token in tokens])))
+        if choice.finish_reason is not None and not state.finished:
+            state.finished = True
+            finish = FINISHES.get(choice.finish_reason, "stop")
+            safety = _ratings(choice.content_filter_results)
+            found.append(Finished(choice.index, finish, choice.finish_reason, safety=safety))
+
+
+def _thinking(index: int, part: int, detail: Fields) -> ThinkingDelta:
+    return ThinkingDelta(
+        index,
+        part,
+        detail.get("text") or detail.get("summary") or "",
+        detail.get("signature"),
+        detail.get("data"),
+        detail.get("id"),
+        detail.get("format"),
+    )
+
+
+def _token(token: Fields) -> TokenLogprob:
+    raw = token.get("bytes")
+    top = tuple([_token(other) for other in token.get("top_logprobs") or ()])
+    return TokenLogprob(str(token.get("token")), float(token.get("logprob", 0)), tuple(raw) if raw else None, top)
+
+
+def _ratings(given: Any) -> tuple[SafetyRating, ...]:
+    """Azure names each category with its severity; we write a list."""
+    if isinstance(given, list):
+        return tuple([SafetyRating(one["category"], one["level"], bool(one.get("blocked"))) for one in given])
+    if not isinstance(given, dict):
+        return ()
+    return tuple(
+        [
+            SafetyRating(name, str(one.get("severity", one.get("detected"))), bool(one.get("filtered")))
+            for name, one in given.items()
+            if isinstance(one, dict)
+        ]
+    )

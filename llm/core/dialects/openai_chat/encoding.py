@@ -1,0 +1,192 @@
+"""A conversation as an OpenAI chat completions request: for clients of another wire, and providers of this one.
+
+It is the inverse of `reading.py`: what that reads from OpenAI's fields, and from those that other servers added, goes
+back into the same fields. Not expressible: a tool or block that another provider runs. `ToolResult`s that stand in a
+user message (Anthropic's way) become tool messages before it. Next file: `decoding.py`.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from llm.core.conversation import (
+    Audio,
+    CacheControl,
+    Conversation,
+    Drops,
+    File,
+    Image,
+    Message,
+    Native,
+    Part,
+    Refusal,
+    ResponseFormat,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+    cannot,
+)
+from llm.core.dialects.openai_chat.writing import reasoning_detail, tool_call
+from llm.core.dialects.translation import Outgoing, Target
+
+NAME = "OpenAI's wire"
+REASONING = re.compile(r"(?:.*/)?(?:o\d|gpt-5)")
+"""Models that take `max_completion_tokens` only. Source: https://platform.openai.com/docs/guides/reasoning"""
+APART = frozenset({"max_tokens", "stop", "modalities", "thinking_budget"})
+"""Options that are written in another way than by their name."""
+Fields = dict[str, Any]
+
+
+def encode(conversation: Conversation, target: Target) -> Outgoing:
+    """Raises InvalidRequest, naming the field, for what this wire cannot say."""
+    drops = Drops(conversation.unknown)
+    options = conversation.options
+    body: Fields = {"model": target.model, "messages": _messages(conversation.messages, drops)}
+    if conversation.tools:
+        body["tools"] = [_tool(tool, number) for number, tool in enumerate(conversation.tools)]
+    if conversation.tool_choice is not None:
+        body["tool_choice"] = _choice(conversation.tool_choice, conversation.tools)
+    if conversation.response_format is not None:
+        body["response_format"] = _format(conversation.response_format)
+    for name in options.__struct_fields__:
+        value = getattr(options, name)
+        if value is not None and name not in APART:
+            body[name] = value
+    if options.max_tokens is not None:
+        body["max_completion_tokens" if REASONING.match(target.model) else "max_tokens"] = options.max_tokens
+    if options.stop:
+        body["stop"] = options.stop
+    if options.modalities:
+        body["modalities"] = options.modalities
+    if options.thinking_budget is not None and options.reasoning_effort is None:
+        drops.note("thinking")
+    if conversation.stream:
+        body["stream"] = True
+        body["stream_options"] = {"include_usage": True}
+    return Outgoing("/chat/completions", {"content-type": "application/json"}, msgspec.json.encode(body), drops.names())
+
+
+def _messages(messages: tuple[Message, ...], drops: Drops) -> list[Fields]:
+    found: list[Fields] = []
+    for index, message in enumerate(messages):
+        where = f"messages[{index}]"
+        results = [part for part in message.parts if isinstance(part, ToolResult)]
+        found.extend([_result(part, where, drops) for part in results])
+        rest = [part for part in message.parts if not isinstance(part, ToolResult)]
+        if rest or not results:
+            found.append(_message(message, rest, where, drops))
+    return found
+
+
+def _result(part: ToolResult, where: str, drops: Drops) -> Fields:
+    content = _content(part.parts, where, drops)
+    if part.is_error:
+        drops.note(f"{where}.content[].is_error")
+    return {"role": "tool", "tool_call_id": part.call_id, "content": content if content is not None else ""}
+
+
+def _message(message: Message, parts: Iterable[Part], where: str, drops: Drops) -> Fields:
+    fields: Fields = {"role": message.role}
+    said = [part for part in parts if not isinstance(part, Thinking | ToolCall)]
+    content = _content(said, where, drops)
+    fields["content"] = content if content is not None or message.role == "assistant" else ""
+    if message.name is not None:
+        fields["name"] = message.name
+    if message.role == "assistant":
+        for part in said:
+            if isinstance(part, Audio) and part.id is not None:
+                fields["audio"] = {"id": part.id}
+            elif isinstance(part, Refusal):
+                fields["refusal"] = part.text
+            elif isinstance(part, Text) and part.signature is not None:
+                fields["extra_content"] = {"google": {"thought_signature": part.signature}}
+    calls = [tool_call(part) for part in parts if isinstance(part, ToolCall)]
+    if calls:
+        fields["tool_calls"] = calls
+    thoughts = [part for part in parts if isinstance(part, Thinking)]
+    if thoughts:
+        fields["reasoning_content"] = "".join([part.text for part in thoughts])
+        fields["reasoning_details"] = [reasoning_detail(part, number) for number, part in enumerate(thoughts)]
+    return fields
+
+
+def _content(parts: Iterable[Part], where: str, drops: Drops) -> str | list[Fields] | None:
+    """A string for a single plain text, else a list; None for nothing."""
+    blocks: list[Fields] = []
+    for part in parts:
+        if isinstance(part, Native):
+            drops.note("messages[].content")
+        elif not isinstance(part, Refusal) and not (isinstance(part, Audio) and part.data is None):
+            blocks.append(_part(part, where))
+    if not blocks:
+        return None
+    if len(blocks) == 1 and blocks[0].keys() == {"type", "text"}:
+        text: str = blocks[0]["text"]
+        return text
+    return blocks
+
+
+def _part(part: Part, where: str) -> Fields:
+    if isinstance(part, Text):
+        return _cached({"type": "text", "text": part.text}, part.cache)
+    if isinstance(part, Image):
+        image: Fields = {"url": part.url or f"data:{part.media_type};base64,{part.data}"}
+        if part.detail is not None:
+            image["detail"] = part.detail
+        return _cached({"type": "image_url", "image_url": image}, part.cache)
+    if isinstance(part, Audio):
+        return {"type": "input_audio", "input_audio": {"data": part.data, "format": part.format}}
+    if isinstance(part, File):
+        named: Fields = {} if part.name is None else {"filename": part.name}
+        if part.id is not None:
+            named["file_id"] = part.id
+        else:
+            named["file_data"] = part.url or f"data:{part.media_type};base64,{part.data}"
+        return _cached({"type": "file", "file": named}, part.cache)
+    return cannot(NAME, "this part", f"{where}.content")
+
+
+def _cached(block: Fields, cache: CacheControl | None) -> Fields:
+    if cache is not None:
+        block["cache_control"] = {"type": "ephemeral"} if cache.ttl is None else {"type": "ephemeral", "ttl": cache.ttl}
+    return block
+
+
+def _tool(tool: Tool, number: int) -> Fields:
+    if tool.native is not None:
+        cannot(NAME, "a tool that another provider runs", f"tools[{number}]")
+    if tool.custom is not None:
+        custom = {"name": tool.name, "description": tool.description, "format": tool.custom}
+        return {"type": "custom", "custom": {name: value for name, value in custom.items() if value is not None}}
+    function: Fields = {"name": tool.name}
+    for name, value in (("description", tool.description), ("parameters", tool.parameters), ("strict", tool.strict)):
+        if value is not None:
+            function[name] = value
+    return _cached({"type": "function", "function": function}, tool.cache)
+
+
+def _choice(choice: ToolChoice, tools: tuple[Tool, ...]) -> str | Fields:
+    custom = {tool.name for tool in tools if tool.custom is not None}
+    named: list[Fields] = []
+    for name in choice.names:
+        kind = "custom" if name in custom else "function"
+        named.append({"type": kind, kind: {"name": name}})
+    if choice.mode == "named":
+        return named[0]
+    if named and choice.mode != "none":
+        return {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode, "tools": named}}
+    return choice.mode
+
+
+def _format(wanted: ResponseFormat) -> Fields:
+    if wanted.mode != "schema":
+        return {"type": "json_object" if wanted.mode == "json" else "text"}
+    schema: Fields = {"name": wanted.name or "answer"}
+    members = (("description", wanted.description), ("schema", wanted.schema), ("strict", wanted.strict))
+    schema.update({name: value for name, value in members if value is not None})
+    return {"type": "json_schema", "json_schema": schema}
