@@ -1,7 +1,7 @@
 """Conversations that a later request may go on with by naming a reply's id (`previous_response_id`).
 
-Bounded twice, by number and by characters of text; the oldest go first, and a request that names one of them is
-refused as OpenAI refuses an unknown id.
+Bounded twice, by number and by characters of text; the oldest go first, one that alone is very large is not kept, and a
+request that names a forgotten one is refused as OpenAI refuses an unknown id.
 """
 
 from llm.sandbox.conversation import Conversation
@@ -19,8 +19,11 @@ class Memory:
 
     def keep(self, identity: str, conversation: Conversation) -> None:
         self._forget(identity)
+        size = _size(conversation)
+        if size > MAX_CHARACTERS // 4:
+            return
         self._kept[identity] = conversation
-        self._size += _size(conversation)
+        self._size += size
         while self._kept and (len(self._kept) > MAX_CONVERSATIONS or self._size > MAX_CHARACTERS):
             self._forget(next(iter(self._kept)))
 

@@ -25,9 +25,9 @@ def reply(
     standing: str = "",
     recall: Recall = recall_nothing,
 ) -> Reply:
-    """Answer one request. Header names are lower case; `standing` are directives that hold for every request."""
-    path = path.partition("?")[0]
-    asked = Asked(method, path, dict(headers), body, recall)
+    """Answer one request. `path` may have a query, header names are lower case, `standing` directives hold for all."""
+    path, _, query = path.partition("?")
+    asked = Asked(method, path, query, dict(headers), body, recall)
     try:
         operation = routes.find(path)
         if operation is None:

@@ -21,7 +21,8 @@ CACHED_BYTES = 64 * 1024
 FLUSH_SECONDS = 0.02
 """Pause before a cut, so that what was written before it leaves the process."""
 
-_Key = tuple[str, bytes, bytes, bytes]
+FAULT = HEADER.encode()
+_Key = tuple[str, bytes, bytes, bytes, bytes]
 
 
 class Sandbox:
@@ -55,11 +56,14 @@ class Sandbox:
             self._start_playing(exchange, answer)
 
     def _reply(self, exchange: Exchange, path: str) -> Reply:
-        key = (exchange.method, exchange.path, exchange.header(HEADER.encode()) or b"", exchange.body)
+        fault = exchange.fields.get(FAULT, b"")
+        key = (exchange.method, exchange.path, exchange.query, fault, exchange.body)
         found = self._cache.get(key)
         if found is not None:
             return found
-        headers = {HEADER: key[2].decode("latin-1")}
+        headers = {HEADER: fault.decode("latin-1")}
+        if exchange.query:
+            path = f"{path}?{exchange.query.decode('latin-1')}"
         made = reply(exchange.method, path, headers, exchange.body, self.standing, self.memory.recall)
         if made.cacheable and len(exchange.body) <= CACHED_BYTES and made.length <= CACHED_BYTES:
             if len(self._cache) >= CACHED_REPLIES:  # the oldest goes

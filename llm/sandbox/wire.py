@@ -24,10 +24,11 @@ def recall_nothing(identity: str) -> None:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request as it came. Header names are lower case; `path` is without the query."""
+    """One request as it came. Of the headers only the directives' is here; `path` is without the query."""
 
     method: str
     path: str
+    query: str
     headers: dict[str, str]
     body: bytes
     recall: Recall = field(default=recall_nothing, compare=False)

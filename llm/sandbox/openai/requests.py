@@ -206,10 +206,10 @@ def narrowed(choice: str | dict[str, Any] | None) -> tuple[Literal["auto", "none
     """A tool choice as a mode, and the names it allows: one named tool, or a list of allowed ones with its mode."""
     if isinstance(choice, dict):
         inner = choice.get("allowed_tools", choice if choice.get("type") == "allowed_tools" else None)
-        entries = inner.get("tools", []) if isinstance(inner, dict) else [choice]
-        mode = str(inner.get("mode", "auto")) if isinstance(inner, dict) else "required"
-        names = tuple(str(_name(entry)) for entry in entries if isinstance(entry, dict))
-        return ("required" if mode == "required" else "auto"), names
+        entries = inner.get("tools") if isinstance(inner, dict) else [choice]
+        mode = inner.get("mode") if isinstance(inner, dict) else "required"
+        named = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+        return ("required" if mode == "required" else "auto"), tuple(str(_name(entry)) for entry in named)
     return ("none" if choice == "none" else "required" if choice == "required" else "auto"), None
 
 

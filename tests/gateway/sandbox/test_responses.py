@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llm.gateway.exchange import Exchange
 from llm.sandbox import memory
@@ -13,7 +15,7 @@ from llm.sandbox.conversation import Conversation, Turn
 from llm.sandbox.memory import Memory
 from llm.sandbox.playing import Reply
 from llm.sandbox.server import Sandbox
-from tests.gateway.sandbox.asking import ask, body
+from tests.gateway.sandbox.asking import CHAT, ask, body
 from tests.gateway.sandbox.test_chat import HELLO
 from tests.gateway.sandbox.test_record import Sink
 
@@ -200,8 +202,12 @@ def test_the_memory_stays_within_its_bounds(monkeypatch: pytest.MonkeyPatch) -> 
         kept.keep(str(number), Conversation((Turn("user", "x"),)))
     assert [kept.recall(str(number)) is not None for number in range(3)] == [False, True, True]
     monkeypatch.setattr(memory, "MAX_CHARACTERS", 1000)
-    kept.keep("long", Conversation((Turn("user", "x" * 900),)))
-    assert (kept.recall("2"), kept.recall("long") is not None) == (None, True)
+    kept.keep("huge", Conversation((Turn("user", "x" * 250),)))
+    assert (kept.recall("2") is not None, kept.recall("huge")) == (True, None)
+    monkeypatch.setattr(memory, "MAX_CONVERSATIONS", 100)
+    for number in range(3, 10):
+        kept.keep(str(number), Conversation((Turn("user", "x" * 150),)))
+    assert [kept.recall(str(number)) is not None for number in range(3, 10)] == [False] * 3 + [True] * 4
 
 
 def test_interleaved_calls_of_a_chat_keep_their_indices() -> None:
@@ -223,3 +229,32 @@ def test_interleaved_calls_of_a_chat_keep_their_indices() -> None:
 def test_base64_is_what_the_sdk_reads() -> None:
     packed = body(ask("/v1/embeddings", model="sandbox", input="a", dimensions=3, encoding_format="base64"))
     assert len(base64.b64decode(packed["data"][0]["embedding"])) == 12
+
+
+@pytest.mark.parametrize(
+    "choice", [{}, {"type": "function"}, {"allowed_tools": 7}, {"allowed_tools": {"tools": 7}}, {"function": 7}, "odd"]
+)
+@pytest.mark.parametrize("path", [RESPONSES, CHAT])
+def test_an_odd_tool_choice_is_an_answer_or_a_clear_refusal(path: str, choice: object) -> None:
+    tool = WEATHER if path == RESPONSES else {"type": "function", "function": {"name": "get_weather"}}
+    answer = ask(
+        path, model="sandbox", tools=[tool], tool_choice=choice, **({"input": "a"} if path == RESPONSES else {})
+    )
+    assert answer.status == 200 or body(answer)["error"]["param"] == "tool_choice"
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 3) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["type", "role", "content", "text", "tools", "name", "input"]), inner, max_size=4
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["input", "tools", "tool_choice", "text", "instructions", "stream"]), VALUES))
+def test_any_request_gets_an_answer(fields: dict[str, Any]) -> None:
+    assert ask(RESPONSES, **{"model": "sandbox", "input": "a", **fields}).status in (200, 400)
