@@ -11,7 +11,7 @@ writes the reply.
 from typing import Protocol
 
 from billing.core.pricing import Usage
-from llm.core.dialects import openai
+from llm.core.dialects import azure, openai
 from llm.core.dialects.translation import Outgoing
 from llm.core.errors import ProviderError
 from llm.core.operations import Attempt, StreamDecoder
@@ -41,4 +41,4 @@ class Dialect(Protocol):
     def decode_error(self, attempt: Attempt, status: int, body: bytes) -> ProviderError: ...
 
 
-DIALECTS: dict[str, Dialect] = {"openai": openai}
+DIALECTS: dict[str, Dialect] = {"openai": openai, "azure": azure}
