@@ -76,9 +76,9 @@ def _stop(finish: str, native: str | None, sequence: str | None) -> str:
 
 
 def _usage(usage: Usage) -> Fields:
-    """Anthropic's own buckets are ours."""
+    """Anthropic's own buckets are ours; it has none for sound, which is input there."""
     return {
-        "input_tokens": usage.input,
+        "input_tokens": usage.input + usage.audio_input,
         "cache_creation_input_tokens": usage.cache_write,
         "cache_read_input_tokens": usage.cached_input,
         "output_tokens": usage.completion_total,

@@ -11,6 +11,7 @@ import msgspec
 
 from billing.core.pricing import Usage
 from llm.core.assembly import assemble
+from llm.core.buckets import in_buckets
 from llm.core.conversation import Audio, Citation, Finish, Image, Native, Reply, SafetyRating, TokenLogprob
 from llm.core.deltas import (
     ArgumentsDelta,
@@ -27,7 +28,7 @@ from llm.core.deltas import (
     ToolCallStarted,
     UsageDelta,
 )
-from llm.core.dialects.google.wire import Candidate, Chunk, ErrorBody, UsageMetadata, WirePart, chunk_of
+from llm.core.dialects.google.wire import Candidate, Chunk, ErrorBody, ModalityCount, UsageMetadata, WirePart, chunk_of
 from llm.core.dialects.translation import broken, count, made_id, refused
 from llm.core.errors import ProviderError
 
@@ -167,15 +168,22 @@ def decode(body: bytes, seed: str) -> Reply:
 
 
 def usage_of(wire: UsageMetadata) -> Usage:
-    """Prompt counts hold the cached ones; thoughts are counted beside the candidates."""
-    prompt = count(wire.prompt_token_count) + count(wire.tool_use_prompt_token_count)
-    cached = min(count(wire.cached_content_token_count), prompt)
-    return Usage(
-        input=prompt - cached,
-        cached_input=cached,
-        output=count(wire.candidates_token_count),
-        reasoning=count(wire.thoughts_token_count),
+    """Prompt counts hold the cached ones; thoughts are counted beside the candidates. Cached sound counts as cached."""
+    thoughts = count(wire.thoughts_token_count)
+    usage = in_buckets(
+        count(wire.prompt_token_count) + count(wire.tool_use_prompt_token_count),
+        count(wire.candidates_token_count) + thoughts,
+        cached=count(wire.cached_content_token_count),
+        heard=_sound(wire.prompt_tokens_details) - _sound(wire.cache_tokens_details),
+        reasoning=thoughts,
+        spoken=_sound(wire.candidates_tokens_details),
     )
+    assert usage is not None  # no count is negative
+    return usage
+
+
+def _sound(details: list[ModalityCount] | None) -> int:
+    return sum([count(detail.token_count) for detail in details or () if detail.modality == "AUDIO"])
 
 
 def _finish(reason: str, calls: bool) -> Finish:

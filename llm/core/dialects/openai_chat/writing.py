@@ -66,12 +66,17 @@ def usage_fields(usage: Usage) -> Fields:
     details: Fields = {"cached_tokens": usage.cached_input}
     if usage.cache_write:
         details["cache_write_tokens"] = usage.cache_write
+    if usage.audio_input:
+        details["audio_tokens"] = usage.audio_input
+    of_completion: Fields = {"reasoning_tokens": usage.reasoning}
+    if usage.audio_output:
+        of_completion["audio_tokens"] = usage.audio_output
     return {
         "prompt_tokens": usage.prompt_total,
         "completion_tokens": usage.completion_total,
         "total_tokens": usage.prompt_total + usage.completion_total,
         "prompt_tokens_details": details,
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "completion_tokens_details": of_completion,
     }
 
 
