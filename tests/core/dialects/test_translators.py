@@ -15,6 +15,7 @@ from llm.core.assembly import assemble
 from llm.core.conversation import Conversation, Message, Options, Text, ToolCall, text_of
 from llm.core.deltas import ToolCallStarted, UsageDelta
 from llm.core.dialects import anthropic, anthropic_messages, google, ollama, rule_tables
+from llm.core.dialects.openai_chat import translator
 from llm.core.dialects.translation import Target
 from llm.core.errors import InvalidRequest, ProviderBroken, ProviderError
 
@@ -201,3 +202,20 @@ def test_what_is_no_answer_is_called_so(name: str, noise: bytes) -> None:
     except ProviderBroken:
         return
     assert not decoder.done
+
+
+@pytest.mark.parametrize(
+    ("dialect", "answer"),
+    [
+        (translator, {"choices": [{"message": {"tool_calls": ["x"]}, "finish_reason": "stop"}]}),
+        (translator, {"choices": [{"message": {}, "content_filter_results": [{}], "finish_reason": "stop"}]}),
+        (google, {"candidates": [{"groundingMetadata": {"groundingSupports": ["x"]}, "finishReason": "STOP"}]}),
+        (google, {"candidates": [{"logprobsResult": {"chosenCandidates": [{"logProbability": "x"}]}}]}),
+    ],
+)
+def test_members_of_another_shape_are_no_answer(dialect: ModuleType, answer: dict[str, Any]) -> None:
+    body = json.dumps(answer).encode()
+    with pytest.raises(ProviderBroken):
+        dialect.decode(body, "s")
+    with pytest.raises(ProviderBroken):
+        dialect.stream("s", "p", None).feed(b"data: " + body + b"\n\n")

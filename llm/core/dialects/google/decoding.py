@@ -49,6 +49,8 @@ FILTERED = frozenset(
 )
 NAMES = {"INVALID_ARGUMENT": "invalid_request_error", "RESOURCE_EXHAUSTED": "rate_limit_error"}
 KEY_FAULTS = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED"})
+SHAPES = (AttributeError, KeyError, TypeError, ValueError)
+"""Raised by a member of another shape than this wire's, in those parts that are read as they come."""
 _errors = msgspec.json.Decoder(ErrorBody | list[ErrorBody])
 
 
@@ -161,7 +163,10 @@ def decode(body: bytes, seed: str) -> Reply:
     if chunk.error is not None:
         raise decode_error(0, body, "google", None)
     pieces = Pieces(seed)
-    found = pieces.read(chunk)
+    try:
+        found = pieces.read(chunk)
+    except SHAPES:
+        raise broken("google", body) from None
     if not pieces.complete and not chunk.candidates:
         raise broken("google", body)
     return assemble(found)

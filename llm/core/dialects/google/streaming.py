@@ -9,7 +9,7 @@ import re
 from billing.core.pricing import Usage
 from llm.core import sse
 from llm.core.deltas import Delta
-from llm.core.dialects.google.decoding import Pieces, decode_error
+from llm.core.dialects.google.decoding import SHAPES, Pieces, decode_error
 from llm.core.dialects.google.wire import chunk_of
 from llm.core.dialects.translation import broken
 from llm.core.errors import ProviderBroken, ProviderError
@@ -114,6 +114,9 @@ class ContentDecoder:
             if chunk.error is not None:
                 self.error = decode_error(0, data, self._provider, self._secret)
                 break
-            found.extend(self._pieces.read(chunk))
+            try:
+                found.extend(self._pieces.read(chunk))
+            except SHAPES:
+                raise broken(self._provider, data) from None
         self.done = self._pieces.complete and self.error is None
         return found

@@ -146,6 +146,13 @@ class ChunkDecoder:
             self.error = decode_error(0, data, self._provider, self._secret)
             return []
         found: list[Delta] = []
+        try:
+            self._chunk(chunk, found)
+        except (AttributeError, KeyError, TypeError, ValueError):  # a member of another shape than this wire's
+            raise broken(self._provider, data) from None
+        return found
+
+    def _chunk(self, chunk: Chunk, found: list[Delta]) -> None:
         if not self._started and chunk.choices:  # Azure's first chunk, about the prompt, has neither id nor choices
             self._started = True
             found.append(Started(chunk.id or made_id("chatcmpl-", self._seed, 0), chunk.model))
@@ -157,7 +164,6 @@ class ChunkDecoder:
         if usage is not None:
             self.usage = usage
             found.append(UsageDelta(usage))
-        return found
 
     def _say(self, index: int, state: Choice, said: Fields, found: list[Delta]) -> None:
         details = said.get("reasoning_details")
