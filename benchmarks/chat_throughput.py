@@ -52,7 +52,7 @@ def main_peers() -> None:
     given = arguments("python -m benchmarks.chat_throughput", __doc__, 4, 3)
     measuring.need("wrk", "nginx")
     failed = []
-    with environments() as installed:
+    with environments(PEER_GOALS) as installed:
         for peer in installed:
             try:
                 with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import urllib.error
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -88,16 +88,15 @@ PEERS = (
 
 
 @contextmanager
-def environments() -> Iterator[list[Peer]]:
-    """All peers, installed where they can be."""
+def environments(names: Collection[str]) -> Iterator[list[Peer]]:
+    """These peers, installed where they can be."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--environments", type=Path, help="install peers here, and leave them there")
-    parser.add_argument("--peers", default=",".join(peer.name for peer in PEERS))
     given, _ = parser.parse_known_args()
     folder = given.environments or Path(tempfile.mkdtemp(prefix="benchmark-peers-"))
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        wanted = [peer for peer in PEERS if peer.name in given.peers.split(",")]
+        wanted = [peer for peer in PEERS if peer.name in names]
         for peer in wanted:
             peer.home = folder.resolve() / peer.name
             peer.missing = _install(peer, peer.home)

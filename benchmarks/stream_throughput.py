@@ -37,10 +37,8 @@ def main_peers() -> None:
     """Against TensorZero; the others take a minute for what this does in a second (row 2 shows by how much)."""
     given = arguments("python -m benchmarks.stream_throughput", __doc__, 4, 3)
     measuring.need("wrk", "nginx")
-    with environments() as installed:
+    with environments(PEER_GOALS) as installed:
         for peer in installed:
-            if peer.name not in PEER_GOALS:
-                continue
             try:
                 _against(peer, given.seconds, given.rounds, given.connections, PEER_GOALS[peer.name])
             except CannotRun as reason:
