@@ -103,7 +103,7 @@ class DailyUsage(models.Model):
 
 
 class ApiKey(models.Model):
-    """A client's key. Its rights travel to the gateways, which never ask here."""
+    """A client's key. Its rights and limits travel to the gateways, which never ask here."""
 
     name = models.CharField(max_length=100, help_text="For people: who uses it, for what.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
@@ -112,6 +112,10 @@ class ApiKey(models.Model):
     project = models.CharField(max_length=NAME, blank=True, help_text="Calls are booked on this project.")
     scopes = models.JSONField(default=list)
     allowed_models = models.JSONField(default=list, blank=True)
+    requests_per_minute = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: no limit.")
+    tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    burst = models.PositiveIntegerField(null=True, blank=True, help_text="At once; empty: a minute's worth.")
+    concurrent_requests = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)

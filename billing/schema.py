@@ -13,7 +13,7 @@ from graphene.types.scalars import BigInt
 from billing import models as tables
 from billing import selectors, services
 from billing.core.errors import BadInput
-from billing.core.keys import ApiKeySettings
+from billing.core.keys import ApiKeySettings, Limits
 from billing.core.pricing import usd
 
 
@@ -68,6 +68,10 @@ class ApiKey(graphene.ObjectType):
     project = graphene.String(description="Calls are booked on this project.")
     scopes = graphene.List(graphene.NonNull(graphene.String), required=True)
     models = graphene.List(graphene.NonNull(graphene.String), required=True, description="Empty: all.")
+    requests_per_minute = graphene.Int()
+    tokens_per_minute = graphene.Int()
+    burst = graphene.Int(description="Requests that may come at once; without it, a minute's worth.")
+    concurrent_requests = graphene.Int()
     created_at = graphene.DateTime(required=True)
     expires_at = graphene.DateTime()
     revoked_at = graphene.DateTime()
@@ -95,6 +99,10 @@ class ApiKeyInput(graphene.InputObjectType):
         description="chat (the default), workflows:read, workflows:write, admin.",
     )
     models = graphene.List(graphene.NonNull(graphene.String), description="The only ones it may use; empty: all.")
+    requests_per_minute = graphene.Int()
+    tokens_per_minute = graphene.Int()
+    burst = graphene.Int()
+    concurrent_requests = graphene.Int()
     expires_at = graphene.DateTime()
 
 
@@ -167,6 +175,12 @@ def _key_settings(given: dict[str, Any]) -> ApiKeySettings:
         scopes=("chat",) if scopes is None else tuple(scopes),
         models=tuple(given.get("models") or ()),
         expires_at=expires_at,
+        limits=Limits(
+            given.get("requests_per_minute"),
+            given.get("tokens_per_minute"),
+            given.get("burst"),
+            given.get("concurrent_requests"),
+        ),
     )
 
 

@@ -108,6 +108,8 @@ def _gateway_settings(name: str) -> dict[str, str]:
         **{name: os.environ[name] for name in GATEWAY_ONLY if os.environ.get(name)},
         "CONNECTION_POOL_SIZE": str(settings.CONNECTION_POOL_SIZE),
         "MAX_CONCURRENT_REQUESTS": str(settings.MAX_CONCURRENT_REQUESTS // settings.OPENAI_WORKERS),
+        "RATE_LIMIT_PER_MINUTE": str(settings.RATE_LIMIT_PER_MINUTE),
+        "BURST_ALLOWANCE": str(settings.BURST_ALLOWANCE),
         "API_KEY_REQUIRED": "true" if settings.API_KEY_REQUIRED else "false",
         "CORS_ENABLED": "true" if settings.CORS_ENABLED else "false",
         "CORS_ORIGINS": ",".join(settings.CORS_ORIGINS),

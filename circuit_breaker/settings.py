@@ -152,6 +152,8 @@ if MAX_CONCURRENT_REQUESTS < OPENAI_WORKERS:
         f"MAX_CONCURRENT_REQUESTS={MAX_CONCURRENT_REQUESTS} is shared by {OPENAI_WORKERS} workers (OPENAI_WORKERS):"
         " it must be at least one each."
     )
+RATE_LIMIT_PER_MINUTE = env.integer("RATE_LIMIT_PER_MINUTE", 0, 0, 1_000_000_000)  # 0: none
+BURST_ALLOWANCE = env.integer("BURST_ALLOWANCE", 0, 0, 1_000_000_000)  # 0: a minute's worth
 CORS_ENABLED = env.boolean("CORS_ENABLED", True)
 CORS_ORIGINS = env.listed("CORS_ORIGINS")
 

@@ -3,16 +3,19 @@
 Promises: a snapshot at once after Hello and within a second of every change, whichever process made it (a channel-layer
 hint, and a look at the version twice a second in case the hint was lost); an acknowledgement only for what the database
 holds. When booking fails there is none, and the socket is closed: the gateway connects again and sends all of it again.
-Frames are handled one after another, so the bound on what waits here is the socket's own. Close codes are private ones,
-because Daphne sends no others; the reason goes with them and into the log.
+Frames are handled one after another, so the bound on what waits here is the socket's own; but a batch or observation
+that is being written lets leases pass, which calls wait for (`core/leases.py`; this process's one keeper is here).
+Close codes are private ones, because Daphne sends no others; the reason goes with them and into the log.
 """
 
 import asyncio
 import contextlib
 import hmac
 import logging
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
 
 import msgspec
@@ -22,9 +25,21 @@ from django.conf import settings
 from django.db import DatabaseError, DataError
 from django.utils import timezone
 
-from billing.services import book
-from llm import services, snapshots
-from llm.core.uplink import SUBPROTOCOL, Hello, Observation, SnapshotPush, Up, UsageAck, UsageBatch
+from billing.services import announce_with, book
+from llm import selectors, services, snapshots
+from llm.core.leases import Keeper
+from llm.core.uplink import (
+    SUBPROTOCOL,
+    Hello,
+    LeaseAsk,
+    LeaseReturn,
+    LeaseState,
+    Observation,
+    SnapshotPush,
+    Up,
+    UsageAck,
+    UsageBatch,
+)
 
 POLL_SECONDS = 0.5
 HELLO_SECONDS = 10.0
@@ -37,12 +52,19 @@ MAX_GATEWAY_NAME = 200
 
 MALFORMED, REFUSED, TOO_LARGE, UNBOOKABLE, FAILED = 4007, 4008, 4009, 4010, 4011
 
+KNOWN_SECONDS = 60
+"""Gateways heard of so recently may hold leases of a control process before this one."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 logger = logging.getLogger(__name__)
 _decoder = msgspec.json.Decoder(Up)
 _encoder = msgspec.json.Encoder()
+announce_with(services.hint)  # keys are billing's; here is who must hear of them
+_members: "set[UplinkConsumer]" = set()
+_keeper: Keeper | None = None
+"""The limits of all callers; made with the first gateway."""
 
 
 class UplinkConsumer(AsyncWebsocketConsumer):
@@ -56,6 +78,7 @@ class UplinkConsumer(AsyncWebsocketConsumer):
         self.failing = False
         self.changed = asyncio.Event()
         self.watcher: asyncio.Task[None] | None = None
+        self.writing: asyncio.Task[None] | None = None
         if not _authorized(self.scope) or SUBPROTOCOL not in self.scope["subprotocols"]:
             logger.warning("uplink refused: wrong secret or protocol, from %s", self.scope.get("client"))
             await self.close()
@@ -68,6 +91,11 @@ class UplinkConsumer(AsyncWebsocketConsumer):
     async def disconnect(self, code: int) -> None:
         if self.watcher is not None:
             self.watcher.cancel()
+        _members.discard(self)
+        if self.hello and _keeper is not None and _keeper.leave(self.hello.gateway, self, time.monotonic()):
+            await _tell_fleet()
+        if self.writing is not None:
+            await self.writing
         if self.channel_layer is not None:
             await self.channel_layer.group_discard(services.CONFIGURATION_GROUP, self.channel_name)
         if self.hello is not None:
@@ -100,16 +128,45 @@ class UplinkConsumer(AsyncWebsocketConsumer):
             await self._greet(message)
         elif self.hello is None:
             await self._refuse(REFUSED, "a message before hello")
-        elif isinstance(message, UsageBatch):
-            await self._book(self.hello.gateway, message)
+        elif isinstance(message, LeaseAsk | LeaseReturn | LeaseState):
+            await self._lease(self.hello.gateway, message)
         else:
-            await self._observe(self.hello.gateway, message)
+            if self.writing is not None:
+                await self.writing
+            if isinstance(message, UsageBatch):
+                self.writing = asyncio.create_task(self._write(self._book(self.hello.gateway, message)))
+            else:
+                self.writing = asyncio.create_task(self._write(self._observe(self.hello.gateway, message)))
+
+    async def _write(self, writing: Coroutine[Any, Any, None]) -> None:
+        """One at a time, beside the leases. What nobody foresaw closes the socket: the gateway sends it again."""
+        try:
+            await writing
+        except Exception:
+            logger.exception("what a gateway reported was not written")
+            await self._refuse(FAILED, "what was reported could not be written")
+
+    async def _lease(self, gateway: str, message: LeaseAsk | LeaseReturn | LeaseState) -> None:
+        now = time.monotonic()
+        assert _keeper is not None
+        if isinstance(message, LeaseAsk):
+            grant = _keeper.ask(gateway, message, now)
+            await self.send(_encoder.encode(grant).decode())
+        elif isinstance(message, LeaseReturn):
+            _keeper.give_back(gateway, message, now)
+        else:
+            _keeper.join(gateway, self, message, now)
+            await _tell_fleet()
 
     async def _greet(self, hello: Hello) -> None:
         if self.hello is not None or not 0 < len(hello.gateway) <= MAX_GATEWAY_NAME or "\x00" in hello.gateway:
             await self._refuse(REFUSED, "a second hello, or one without a usable name")
             return
         self.hello = hello
+        await _know_the_gateways()
+        _members.add(self)
+        assert _keeper is not None
+        await self.send(_encoder.encode(_keeper.fleet(time.monotonic())).decode())
         self.changed.set()
         try:
             await _in_thread(services.connect_gateway, hello, timezone.now())
@@ -174,6 +231,29 @@ class UplinkConsumer(AsyncWebsocketConsumer):
         name = self.hello.gateway if self.hello else "a gateway without a name"
         logger.warning("uplink of %s closed (%d): %s", name, code, reason)
         await self.close(code, reason[:120])
+
+
+async def _know_the_gateways() -> None:
+    """Make the keeper, and let it wait for those that may hold leases of a process before this one."""
+    global _keeper
+    if _keeper is not None:
+        return
+    keeper = Keeper(secrets.token_hex(8), time.monotonic())
+    try:
+        names = await _in_thread(selectors.gateways_heard_since, timezone.now() - timedelta(seconds=KNOWN_SECONDS))
+    except DatabaseError:
+        names = {""}  # nobody's name: it waits for as long as it would for one that does not come
+    if _keeper is None:  # another gateway may have said hello meanwhile
+        keeper.expect(names, time.monotonic())
+        _keeper = keeper
+
+
+async def _tell_fleet() -> None:
+    """Every gateway hears how many there are: shares are cut by that."""
+    assert _keeper is not None
+    frame = _encoder.encode(_keeper.fleet(time.monotonic())).decode()
+    for member in list(_members):
+        await member.send(frame)
 
 
 def _authorized(scope: dict[str, Any]) -> bool:

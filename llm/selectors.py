@@ -109,6 +109,11 @@ def gateway_figures(now: datetime) -> GatewayFigures:
     )
 
 
+def gateways_heard_since(moment: datetime) -> set[str]:
+    """Names of gateways that may still run."""
+    return set(GatewayState.objects.filter(seen_at__gte=moment).values_list("gateway", flat=True))
+
+
 def _live(state: GatewayState, now: datetime) -> bool:
     return state.connected and now - state.seen_at <= timedelta(seconds=LIVE_SECONDS)
 

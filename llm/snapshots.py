@@ -14,6 +14,7 @@ from django.db.models import Prefetch
 from django.utils import timezone
 
 from billing import selectors
+from billing.core.keys import Limits
 from billing.core.pricing import Price
 from billing.models import ApiKey
 from llm.core import snapshot, vault
@@ -66,6 +67,7 @@ def _api_key(row: ApiKey) -> snapshot.ApiKey:
         row.project or None,
         tuple(row.allowed_models),
         expires_at,
+        Limits(row.requests_per_minute, row.tokens_per_minute, row.burst, row.concurrent_requests),
     )
 
 

@@ -15,10 +15,14 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminT
 
 from billing import services
 from billing.core.errors import BadInput
-from billing.core.keys import SCOPES, ApiKeySettings, check_settings
+from billing.core.keys import SCOPES, ApiKeySettings, Limits, check_settings
 from billing.models import ApiKey
 
+LIMITS = ("requests_per_minute", "tokens_per_minute", "burst", "concurrent_requests")
 FIELDS = {
+    "requestsPerMinute": "requests_per_minute",
+    "tokensPerMinute": "tokens_per_minute",
+    "concurrentRequests": "concurrent_requests",
     "expiresAt": "expires_at",
     "models": "allowed_models",
 }
@@ -37,7 +41,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = ApiKey
-        fields = ("name", "user", "project", "scopes", "allowed_models", "expires_at")
+        fields = ("name", "user", "project", "scopes", "allowed_models", "expires_at", *LIMITS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -66,6 +70,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
             tuple(given["scopes"]),
             tuple(given["allowed_models"]),
             given["expires_at"] if with_expiry else None,
+            Limits(*(given[name] for name in LIMITS)),
         )
 
 
@@ -78,6 +83,7 @@ class ApiKeyAdmin(ModelAdmin):
     readonly_fields = ("hint", "created_at", "revoked_at", "last_used_at")
     fieldsets = (
         (None, {"fields": ("name", "user", "project", "scopes", "allowed_models", "expires_at")}),
+        ("Limits, over all gateways together", {"fields": LIMITS}),
         ("About this key", {"fields": ("hint", "created_at", "revoked_at", "last_used_at")}),
     )
     actions = ["revoke"]

@@ -23,8 +23,26 @@ SCOPES = ("chat", "workflows:read", "workflows:write", "admin")
 MAX_NAME = 100
 MAX_LABEL = 256
 MAX_MODELS = 200
+MAX_LIMIT = 1_000_000_000
 _FORM = re.compile(r"cb-([a-z2-7]{32})([a-z2-7]{6})")
 _MODEL = re.compile(r"[A-Za-z0-9][\w.:/@+-]{0,199}", re.ASCII)
+
+
+class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How much a caller may use, over all gateway workers together. None: without limit."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    burst: int | None = None
+    """Requests that may come at once; None: a minute's worth."""
+    concurrent_requests: int | None = None
+
+    def __bool__(self) -> bool:
+        return (
+            self.requests_per_minute is not None
+            or self.tokens_per_minute is not None
+            or self.concurrent_requests is not None
+        )
 
 
 class ApiKeySettings(msgspec.Struct, frozen=True):
@@ -37,6 +55,7 @@ class ApiKeySettings(msgspec.Struct, frozen=True):
     models: tuple[str, ...] = ()
     """Empty: all."""
     expires_at: datetime | None = None
+    limits: Limits = Limits()
 
 
 def make_key(randomness: bytes) -> str:
@@ -65,6 +84,17 @@ def hint(text: str) -> str:
 
 def check_settings(settings: ApiKeySettings, now: datetime) -> ApiKeySettings:
     """The same, trimmed. Raises BadInput naming the field."""
+    limits = settings.limits
+    for field, value in (
+        ("requestsPerMinute", limits.requests_per_minute),
+        ("tokensPerMinute", limits.tokens_per_minute),
+        ("burst", limits.burst),
+        ("concurrentRequests", limits.concurrent_requests),
+    ):
+        if value is not None and not 1 <= value <= MAX_LIMIT:
+            raise _bad(field, f"is {value}; it must be between 1 and {MAX_LIMIT}, or absent for no limit")
+    if limits.burst is not None and limits.requests_per_minute is None:
+        raise _bad("burst", "says how many requests may come at once, so it needs requestsPerMinute")
     if settings.expires_at is not None and settings.expires_at.astimezone(UTC) <= now:
         raise _bad("expiresAt", f"is {settings.expires_at.isoformat()}, which has passed")
     return msgspec.structs.replace(

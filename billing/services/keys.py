@@ -6,7 +6,7 @@ the table, for the ledger names it, and never comes back.
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.db import transaction
@@ -21,6 +21,7 @@ from billing.models import ApiKey, KeyVersion
 
 VERSION_ROW = 1
 MOST_ID = 2**63 - 1
+_announce: Callable[[], None] = lambda: None  # noqa: E731 - replaced by `announce_with`
 
 
 def create_key(settings: ApiKeySettings) -> tuple[ApiKey, str]:
@@ -56,6 +57,12 @@ def revoke_key(key_id: str) -> ApiKey:
     return row
 
 
+def announce_with(announce: Callable[[], None]) -> None:
+    """Have `announce` called after every change: an app above tells running gateways, which else find out later."""
+    global _announce
+    _announce = announce
+
+
 @contextmanager
 def _changing() -> Iterator[None]:
     """A transaction on the keys; the version row, locked, puts such transactions one after another."""
@@ -63,9 +70,13 @@ def _changing() -> Iterator[None]:
         KeyVersion.objects.get_or_create(pk=VERSION_ROW)
         KeyVersion.objects.filter(pk=VERSION_ROW).update(number=F("number") + 1)
         yield
+        transaction.on_commit(_announce, robust=True)
 
 
 def _fill(row: ApiKey, settings: ApiKeySettings) -> None:
     row.name, row.user, row.project = settings.name, settings.user, settings.project
     row.scopes, row.allowed_models = list(settings.scopes), list(settings.models)
     row.expires_at = settings.expires_at
+    limits = settings.limits
+    row.requests_per_minute, row.tokens_per_minute = limits.requests_per_minute, limits.tokens_per_minute
+    row.burst, row.concurrent_requests = limits.burst, limits.concurrent_requests

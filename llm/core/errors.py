@@ -6,6 +6,7 @@
     │   └── NotFound, MethodNotAllowed, TooLarge, UnsupportedMedia
     ├── InvalidKey                401  no key where one is needed, or not a valid one
     ├── Forbidden                 403  the key is valid and has not this right
+    ├── RateLimited               429  the caller has used what it may for now; says when to come back
     ├── Unavailable               503  nobody can answer now; says when to come back
     └── ProviderError             502  a provider failed or refused; `status` is what the client should see
         ├── ProviderUnreachable, ProviderTimeout, ProviderBroken
@@ -103,6 +104,20 @@ class Forbidden(LlmError):
     def __init__(self, message: str, wire_code: str) -> None:
         super().__init__(message)
         self.wire_code = wire_code
+
+
+class RateLimited(LlmError):
+    """`kind` is what has run out: requests or tokens. `lines` are headers that say how much is left."""
+
+    code = "RATE_LIMITED"
+    status = 429
+    wire_code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, kind: str, retry_after: float | None, lines: bytes) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.retry_after = retry_after
+        self.lines = lines
 
 
 class Unavailable(LlmError):

@@ -7,6 +7,7 @@ file, a log or a repr.
 
 import msgspec
 
+from billing.core.keys import Limits
 from billing.core.pricing import Price
 
 
@@ -71,6 +72,7 @@ class ApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
     """The only ones it may use, as `model` or `provider/model`; empty: all."""
     expires_at: int | None = None
     """Unix nanoseconds; the worker's own clock decides."""
+    limits: Limits = Limits()
 
 
 class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):

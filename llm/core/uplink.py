@@ -8,6 +8,7 @@ are an error on both sides: both ends are deployed together.
 
 import msgspec
 
+from billing.core.keys import Limits
 from billing.core.usage import CallRecord
 from llm.core.snapshot import Snapshot
 
@@ -65,5 +66,76 @@ class Observation(msgspec.Struct, frozen=True, tag="observation"):
     providers: dict[str, ProviderFigures]
 
 
-Up = Hello | UsageBatch | Observation
-Down = SnapshotPush | UsageAck
+class Used(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a worker has used of one caller's limits, as far as the bucket has not filled again since."""
+
+    subject: str
+    limits: Limits
+    requests: float = 0.0
+    tokens: float = 0.0
+    slots: int = 0
+    """Calls under way."""
+
+
+class LeaseState(msgspec.Struct, frozen=True, tag="lease_state"):
+    """Up, after each `Fleet` that comes first on a connection, or after silence; before any `LeaseAsk`.
+
+    To a keeper of the same epoch: what was used while it was out of reach; to another one: all.
+    """
+
+    used: tuple[Used, ...] = ()
+
+
+class LeaseAsk(msgspec.Struct, frozen=True, omit_defaults=True, tag="lease_ask"):
+    """Up. What one call needs of its caller's limits (`core/leases.py`); nothing needed: only ahead of need."""
+
+    number: int
+    subject: str
+    """`key:<id>` or `address:<address>`."""
+    limits: Limits
+    requests: int = 0
+    tokens: int = 0
+    slots: int = 0
+
+
+class LeaseGrant(msgspec.Struct, frozen=True, omit_defaults=True, tag="lease_grant"):
+    """Down. The answer to the ask of that number: what was needed and maybe more, or nothing."""
+
+    number: int
+    granted: bool
+    requests: int = 0
+    tokens: int = 0
+    slots: int = 0
+    left_requests: float = 0.0
+    """What the bucket holds after this."""
+    left_tokens: float = 0.0
+    lacking: str = ""
+    """requests, tokens, slots; or keeper: it leases nothing for now, use your share."""
+    wait: float = 0.0
+    """Seconds until what is lacking may be there."""
+
+
+class LeaseReturn(msgspec.Struct, frozen=True, omit_defaults=True, tag="lease_return"):
+    """Up. Units that were not used, and by how much token estimates were too high (negative: too low)."""
+
+    subject: str
+    requests: int = 0
+    tokens: int = 0
+    slots: int = 0
+    """Negative: taken from the worker's share while the keeper leased nothing."""
+    corrected: int = 0
+    overdrawn: int = 0
+    """Requests let in from the share meanwhile."""
+
+
+class Fleet(msgspec.Struct, frozen=True, tag="fleet"):
+    """Down, after Hello and whenever a worker comes or goes. `epoch` names one life of the keeper."""
+
+    epoch: str
+    workers: int
+    settled: bool = True
+    """False: nothing is leased yet."""
+
+
+Up = Hello | UsageBatch | Observation | LeaseState | LeaseAsk | LeaseReturn
+Down = SnapshotPush | UsageAck | LeaseGrant | Fleet

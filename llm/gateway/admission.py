@@ -10,7 +10,9 @@ of the uplink's secret. Next file: `pipeline.py`.
 import time
 from collections.abc import Sequence
 
-from billing.core.keys import PREFIX, digest, well_formed
+import msgspec
+
+from billing.core.keys import PREFIX, SCOPES, Limits, digest, well_formed
 from llm.core.deployment import Deployment
 from llm.core.errors import Forbidden, InvalidKey
 from llm.core.internal import agents_token
@@ -21,6 +23,8 @@ MAX_REMEMBERED = 10_000
 """Header values whose meaning is kept; beyond it all are forgotten and looked up again."""
 MAX_HEADER = 512
 """A longer header holds no key of ours and is not remembered."""
+AGENTS = ApiKey("", "", SCOPES)
+"""Our own agents, whose token is no key: without limits, and not named in records."""
 MISSING = "No API key was given. Send yours as `Authorization: Bearer <key>`."
 INCORRECT = "Incorrect API key provided: it is not known here, or has been revoked. Ask who gave it to you for another."
 
@@ -28,7 +32,9 @@ INCORRECT = "Incorrect API key provided: it is not known here, or has been revok
 class Admission:
     """The keys of one worker."""
 
-    def __init__(self, required: bool, uplink_secret: str) -> None:
+    def __init__(self, required: bool, uplink_secret: str, default: Limits | None = None) -> None:
+        """`default`: the limits of keys without their own, and of each address without a key."""
+        self.default = default or None
         self.required = required
         self._agents = agents_token(uplink_secret) if uplink_secret else None
         self._by_digest: dict[str, ApiKey] = {}
@@ -36,7 +42,10 @@ class Admission:
 
     def configure(self, snapshot: Snapshot) -> None:
         """From now on the keys of this snapshot count."""
-        self._by_digest = {key.digest: key for key in snapshot.api_keys}
+        self._by_digest = {
+            key.digest: key if key.limits or not self.default else msgspec.structs.replace(key, limits=self.default)
+            for key in snapshot.api_keys
+        }
         self._remembered = {}
 
     def authenticate(self, exchange: Exchange, scope: str = "chat") -> ApiKey | None:
@@ -57,6 +66,10 @@ class Admission:
             raise Forbidden(f"This API key has not the right `{scope}`.", "insufficient_scope")
         return key
 
+    def limits_of(self, key: ApiKey | None) -> Limits | None:
+        """What the caller may use; None: without limit."""
+        return self.default if key is None else key.limits or None
+
     def may_resume(self, exchange: Exchange, owner: str | None) -> bool:
         """Whether a stream that `owner` (id of a key) began may be read by who asks here."""
         if owner is None:
@@ -72,8 +85,8 @@ class Admission:
         text = given.decode("latin-1")
         scheme, space, rest = text.partition(" ")
         token = rest.strip() if space and scheme.lower() == "bearer" else text.strip()
-        key = None
-        if token != self._agents and (self.required or token.startswith(PREFIX)):
+        key = AGENTS if token == self._agents else None
+        if key is None and (self.required or token.startswith(PREFIX)):
             key = self._known(token)
         if len(given) <= MAX_HEADER:
             if len(self._remembered) >= MAX_REMEMBERED:

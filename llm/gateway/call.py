@@ -8,10 +8,11 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from billing.core.keys import Limits
 from billing.core.pricing import NANO, Usage, cost_nano
 from billing.core.usage import CallRecord, Outcome
 from llm.core.deployment import Deployment
-from llm.core.errors import LlmError, MethodNotAllowed
+from llm.core.errors import LlmError, MethodNotAllowed, RateLimited
 from llm.core.errors import body as error_body
 from llm.core.operations import Operation, Request
 from llm.core.options import Options
@@ -22,6 +23,7 @@ from llm.gateway.provider_connection import Reply
 from llm.gateway.register import BYTES_PER_TOKEN, NO_SLOT, Entry
 
 if TYPE_CHECKING:
+    from llm.gateway.limiter import Admitted
     from llm.gateway.streams import Relay
 
 JSON = (b"content-type", b"application/json")
@@ -53,6 +55,11 @@ class Call:
     """In the register of calls at a provider."""
     stream: "Relay | None" = None
     key: ApiKey | None = None
+    admitted: "Admitted | None" = None
+    """What it was let in with, when its caller has limits."""
+    tokens = 0
+    """Used so far, as recorded."""
+    limit_lines: HeaderLines = b""
     owner: str | None = None
     """The API key the call was made with: who may read its stream again."""
 
@@ -108,6 +115,7 @@ class Call:
     def book(self, record: CallRecord) -> None:
         """Count it and put it in the journal."""
         self.gateway.metrics.count_call(record)
+        self.tokens += record.usage.prompt_total + record.usage.completion_total
         slot, self.slot = self.slot, NO_SLOT
         self.gateway.journal.append(record, slot)
 
@@ -122,7 +130,16 @@ class Call:
         """Whose call it is: the key's labels win over what the request says of itself."""
         if key is not None:
             self.key = key
-            self.owner = key.id
+            self.owner = key.id or None
+
+    async def enter(self, limits: Limits) -> None:
+        """Wait to be let in. The estimate of its tokens is corrected at the end. Raises RateLimited."""
+        request, limiter = self.request, self.gateway.limiter
+        assert request is not None
+        subject = f"address:{self.exchange.client}" if self.key is None else f"key:{self.key.id}"
+        tokens = len(self.exchange.body) // BYTES_PER_TOKEN + (request.output_limit or 0) * request.choices
+        self.admitted = await limiter.admit(subject, limits, tokens)
+        self.limit_lines = limiter.header_lines(self.admitted)
 
     def labels(self) -> tuple[str | None, str | None, str | None]:
         """User, project and origin: as the key says, else as the request names them."""
@@ -151,7 +168,7 @@ class Call:
     def headers(self, content_type: bytes, overhead_us: int, cost: int | None = None) -> HeaderLines:
         """The headers of an answer, with what is known of it so far."""
         who = b"" if self.deployment is None else self.deployment.header_lines
-        known = (content_type, self.request_id, who, self.attempts, overhead_us / 1000)
+        known = (content_type, self.request_id, who + self.limit_lines, self.attempts, overhead_us / 1000)
         if cost is None:
             return HEADERS % known
         return HEADERS_AND_COST % (*known, cost // NANO, cost % NANO)
@@ -215,6 +232,8 @@ class Call:
 def refuse(exchange: Exchange, error: LlmError, request: bytes, headers: HeaderLines | None = None) -> None:
     """The same for any exchange."""
     headers = headers or lines([JSON, (b"x-request-id", request)])
+    if isinstance(error, RateLimited):
+        headers += error.lines
     if error.retry_after is not None:
         headers += b"retry-after: %d\r\n" % max(1, round(error.retry_after))
     if isinstance(error, MethodNotAllowed):

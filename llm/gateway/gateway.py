@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Raw
 
+from billing.core.keys import Limits
 from llm.core.deployment import Deployment, header_value
 from llm.core.dialects import DIALECTS
 from llm.core.errors import Unavailable
@@ -24,6 +25,7 @@ from llm.gateway import register
 from llm.gateway.admission import Admission
 from llm.gateway.exchange import Exchange
 from llm.gateway.journal import Journal
+from llm.gateway.limiter import Limiter
 from llm.gateway.metrics import Metrics, process_gauges
 from llm.gateway.replay import ReplayStore
 from llm.gateway.settings import Settings
@@ -92,7 +94,10 @@ class Gateway:
         self.replays = ReplayStore(
             settings.replay_bytes, settings.replay_total_bytes, settings.replay_seconds, quickest / 2
         )
-        self.admission = Admission(settings.api_key_required, settings.uplink_secret)
+        self.admission = Admission(
+            settings.api_key_required, settings.uplink_secret, Limits(settings.rate_limit, burst=settings.burst)
+        )
+        self.limiter = Limiter(self.loop)
         self.may_resume: Callable[[Exchange, str | None], bool] = self.admission.may_resume
         """Whether a request may read a stream whose `Call.owner` was `owner`; asked on the worker that holds it."""
         self.catalogue: Catalogue | None = None

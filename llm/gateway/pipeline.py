@@ -44,7 +44,9 @@ async def answer(exchange: Exchange, gateway: Gateway, operation: Operation) -> 
         gateway.admit()
         call.identify(gateway.admission.authenticate(exchange))
         call.request = operation.read(exchange.body)
-        # limits: requests and tokens per minute, per key
+        limits = gateway.admission.limits_of(call.key)
+        if limits is not None:
+            await call.enter(limits)
         candidates = routing.choose(operation, call.request, catalogue)  # strategies rank here
         if call.key is not None:
             candidates = permit(call.key, candidates, call.request.model)
@@ -61,6 +63,8 @@ async def answer(exchange: Exchange, gateway: Gateway, operation: Operation) -> 
     finally:
         exchange.on_disconnect = None  # no cycle is left behind for the garbage collector
         call.reply = call.stream = None
+        if call.admitted is not None:
+            gateway.limiter.release(call.admitted, call.tokens)
         gateway.journal.register.release(call.slot)  # never sent, or its record failed: no crash lost it
         gateway.ended()
 

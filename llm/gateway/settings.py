@@ -56,6 +56,10 @@ class Settings(msgspec.Struct, frozen=True):
     the user merely visits must not be able to spend money."""
     api_key_required: bool = False
     """API_KEY_REQUIRED: no call without a valid API key. Else none is needed, and a revoked one is still refused."""
+    rate_limit: int | None = None
+    """RATE_LIMIT_PER_MINUTE: requests, for keys without limits of their own and for each address without a key."""
+    burst: int | None = None
+    """BURST_ALLOWANCE: how many of those may come at once; unset or 0: a minute's worth."""
     log_level: str = "INFO"
     """LOG_LEVEL, or RUST_LOG"""
     drain_seconds: float = 30.0
@@ -114,6 +118,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         cors=_switch(environment, "CORS_ENABLED", default.cors),
         cors_origins=_listed(environment, "CORS_ORIGINS"),
         api_key_required=_switch(environment, "API_KEY_REQUIRED", default.api_key_required),
+        rate_limit=_limit(environment, "RATE_LIMIT_PER_MINUTE"),
+        burst=_limit(environment, "BURST_ALLOWANCE"),
         log_level=_log_level(environment),
         drain_seconds=_number(environment, "GATEWAY_DRAIN_SECONDS", default.drain_seconds, 0, 3_600),
         limits=msgspec.structs.replace(default.limits, **_numbers(environment, LIMIT_SETTINGS, default.limits)),
@@ -175,6 +181,10 @@ def _number(environment: Mapping[str, str], name: str, default: float, least: fl
     if not least <= number <= most:
         raise SettingsError(f"{name}={text} must lie between {least:g} and {most:g}.")
     return number
+
+
+def _limit(environment: Mapping[str, str], name: str) -> int | None:
+    return int(_number(environment, name, 0, 0, 1_000_000_000)) or None
 
 
 def _switch(environment: Mapping[str, str], name: str, default: bool) -> bool:

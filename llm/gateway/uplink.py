@@ -19,9 +19,10 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, WebSocketE
 from websockets.typing import Subprotocol
 
 from llm.core.snapshot import Snapshot
-from llm.core.uplink import SUBPROTOCOL, Down, Hello, Observation, SnapshotPush, UsageAck
+from llm.core.uplink import SUBPROTOCOL, Down, Fleet, Hello, LeaseGrant, Observation, SnapshotPush, UsageAck
 from llm.gateway.journal import Journal
 from llm.gateway.journal_reader import JournalReader
+from llm.gateway.limiter import Limiter
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ REFUSED_FOR_GOOD = frozenset({4007, 4008, 4009, 4010})
 """Close codes of `llm/consumers.py` that sending the same again would not change."""
 MOST_IN_A_ROW = 10
 """Records set aside without one booked between: then the control plane is at fault, and the journal waits for it."""
+MAX_WAITING = 10_000
+"""Frames of the limiter not sent yet; beyond it calls are admitted from the worker's share."""
 MAX_SNAPSHOT_BYTES = 64 * 1024 * 1024
 
 _down = msgspec.json.Decoder(Down)
@@ -68,6 +71,16 @@ class Uplink:
         self._sent_last = 0
         self._in_a_row = 0
         self._acknowledged = asyncio.Event()
+        self.limiter: Limiter | None = None
+        """Hears of leases, and when there are none."""
+        self._soon: asyncio.Queue[bytes] | None = None
+
+    def send_soon(self, frame: bytes) -> bool:
+        """Send a frame when it is its turn; False when there is no connection, or MAX_WAITING frames wait already."""
+        if self._soon is None or self._soon.full():
+            return False
+        self._soon.put_nowait(frame)
+        return True
 
     async def run(self) -> None:
         """Keep the connection up until cancelled."""
@@ -107,12 +120,17 @@ class Uplink:
         ) as socket:
             await socket.send(_encoder.encode(Hello(self._name, os.getpid(), VERSION, self._version)), text=True)
             self._version = -1
+            self._soon = asyncio.Queue(MAX_WAITING)
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._receive(socket))
+                    tasks.create_task(self._send_waiting(socket, self._soon))
                     tasks.create_task(self._send_usage(socket))
                     tasks.create_task(self._send_observations(socket))
             finally:
+                self._soon = None
+                if self.limiter is not None:
+                    self.limiter.lost()
                 await socket.close()
 
     async def _receive(self, socket: ClientConnection) -> None:
@@ -125,7 +143,15 @@ class Uplink:
                 self._version = message.snapshot.version
                 self.connected = True
                 self._on_snapshot(message.snapshot)
+            elif isinstance(message, LeaseGrant) and self.limiter is not None:
+                self.limiter.hear_grant(message)
+            elif isinstance(message, Fleet) and self.limiter is not None:
+                self.limiter.hear_fleet(message)
         raise ConnectionError("the control plane closed the uplink")
+
+    async def _send_waiting(self, socket: ClientConnection, waiting: "asyncio.Queue[bytes]") -> None:
+        while True:
+            await socket.send(await waiting.get(), text=True)
 
     async def _send_usage(self, socket: ClientConnection) -> None:
         reader = JournalReader(self._journal)

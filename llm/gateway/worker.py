@@ -46,6 +46,8 @@ class Worker:
             self.gateway.configure,
             self.gateway.observation,
         )
+        self.uplink.limiter = self.gateway.limiter
+        self.gateway.limiter.send = self.uplink.send_soon
         self.gateway.connections = lambda: len(self.server.connections)
         self.gateway.uplink_connected = lambda: self.uplink.connected
         self._uplink_task: asyncio.Task[None] | None = None

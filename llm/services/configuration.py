@@ -44,7 +44,7 @@ def writing() -> Iterator[Change]:
         if change.made:
             version.number += 1
             version.save(update_fields=["number"])
-            transaction.on_commit(_hint, robust=True)
+            transaction.on_commit(hint, robust=True)
 
 
 def save_provider(provider: Provider, edited: Iterable[str] = ()) -> None:
@@ -137,7 +137,8 @@ def _locked_version() -> ConfigurationVersion:
     return ConfigurationVersion.objects.select_for_update().get(pk=VERSION_ROW)
 
 
-def _hint() -> None:
+def hint() -> None:
+    """Tell the consumers that there is a newer configuration. It may be lost: they poll as well."""
     layer = get_channel_layer()
     if layer is not None:
         async_to_sync(layer.group_send)(CONFIGURATION_GROUP, {"type": "configuration.changed"})

@@ -7,6 +7,7 @@ tests.gateway.control --port N --upstream URL` counts records and prints them on
 
 import argparse
 import asyncio
+import contextlib
 import json
 import signal
 import time
@@ -15,12 +16,25 @@ from typing import Self
 
 import msgspec
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from billing.core.pricing import Price
 from billing.core.usage import CallRecord
+from llm.core.leases import Keeper
 from llm.core.snapshot import Model, Provider, ProviderKey, Snapshot
-from llm.core.uplink import SUBPROTOCOL, Hello, Observation, SnapshotPush, Up, UsageAck, UsageBatch
+from llm.core.uplink import (
+    SUBPROTOCOL,
+    Hello,
+    LeaseAsk,
+    LeaseReturn,
+    LeaseState,
+    Observation,
+    SnapshotPush,
+    Up,
+    UsageAck,
+    UsageBatch,
+)
 
 SECRET = "uplink-secret-for-tests"
 PROVIDER_KEY = "sk-upstream-secret"
@@ -53,6 +67,12 @@ class Control:
         self.poison: set[str] = set()
         """Request ids no record of which is ever booked."""
         self._count_only = count_only
+        self._names: dict[ServerConnection, str] = {}
+        self.keeper = Keeper("first", time.monotonic())
+        self.keeper.expect(set(), time.monotonic())
+        self.asks: list[LeaseAsk] = []
+        self.silent = False
+        """True: leases are not answered."""
         self._sockets: set[ServerConnection] = set()
         self._server: Server | None = None
 
@@ -106,10 +126,16 @@ class Control:
                 await self._take(socket, _up.decode(frame))
         finally:
             self._sockets.discard(socket)
+            for name, connection in list(self.keeper.workers.items()):
+                if connection is socket:
+                    self.keeper.leave(name, socket, time.monotonic())
+                    await self._tell_fleet()
 
     async def _take(self, socket: ServerConnection, message: Up) -> None:
         if isinstance(message, Hello):
             self.hellos.append(message)
+            self._names[socket] = message.gateway
+            await socket.send(_encoder.encode(self.keeper.fleet(time.monotonic())), text=True)
             if self.snapshot is not None:
                 await socket.send(_encoder.encode(SnapshotPush(self.snapshot)), text=True)
         elif isinstance(message, UsageBatch):
@@ -118,6 +144,8 @@ class Control:
             self._book(message)
             if self.acknowledging:
                 await socket.send(_encoder.encode(UsageAck(message.records[-1].number)), text=True)
+        elif isinstance(message, LeaseAsk | LeaseReturn | LeaseState):
+            await self._lease(socket, message)
         elif not self._count_only:
             self.observations.append(message)
 
@@ -126,6 +154,25 @@ class Control:
             return False
         await socket.close(4010, "poison")
         return True
+
+    async def _lease(self, socket: ServerConnection, message: LeaseAsk | LeaseReturn | LeaseState) -> None:
+        """With the real keeper, as `llm/consumers.py` does."""
+        now, name = time.monotonic(), self._names[socket]
+        if isinstance(message, LeaseState):
+            self.keeper.join(name, socket, message, now)
+            await self._tell_fleet()
+        elif isinstance(message, LeaseReturn):
+            self.keeper.give_back(name, message, now)
+        else:
+            self.asks.append(message)
+            if not self.silent:
+                await socket.send(_encoder.encode(self.keeper.ask(name, message, now)), text=True)
+
+    async def _tell_fleet(self) -> None:
+        frame = _encoder.encode(self.keeper.fleet(time.monotonic()))
+        for socket in list(self._sockets):
+            with contextlib.suppress(ConnectionClosed):
+                await socket.send(frame, text=True)
 
     def _book(self, batch: UsageBatch) -> None:
         self.booked += len(batch.records)

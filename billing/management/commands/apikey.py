@@ -7,7 +7,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from billing import selectors, services
 from billing.core.errors import BillingError
-from billing.core.keys import SCOPES, ApiKeySettings
+from billing.core.keys import SCOPES, ApiKeySettings, Limits
+
+LIMITS = ("requests_per_minute", "tokens_per_minute", "burst", "concurrent_requests")
 
 
 class Command(BaseCommand):
@@ -22,6 +24,10 @@ class Command(BaseCommand):
         create.add_argument("--scope", action="append", dest="scopes", metavar="SCOPE", help=", ".join(SCOPES))
         create.add_argument("--model", action="append", dest="models", default=[], help="one of the only ones allowed")
         create.add_argument("--expires", type=_moment, help="e.g. 2030-01-31 or 2030-01-31T12:00:00+00:00")
+        create.add_argument("--requests-per-minute", type=int)
+        create.add_argument("--tokens-per-minute", type=int)
+        create.add_argument("--burst", type=int, help="requests that may come at once; else a minute's worth")
+        create.add_argument("--concurrent-requests", type=int)
         commands.add_parser("list", help="all keys; never the keys themselves")
         revoke = commands.add_parser("revoke", help="refuse a key from now on")
         revoke.add_argument("id", help="as in the list")
@@ -40,6 +46,7 @@ class Command(BaseCommand):
             tuple(options["scopes"] or ("chat",)),
             tuple(options["models"]),
             options["expires"],
+            Limits(*(options[name] for name in LIMITS)),
         )
         row, key = services.create_key(settings)
         self.stdout.write(key)

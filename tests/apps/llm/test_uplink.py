@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -16,12 +17,27 @@ from django.conf import settings
 from django.db import OperationalError
 from django.test import override_settings
 from django.urls import path
+from django.utils import timezone
 
+from billing.core.keys import Limits
 from billing.models import Call, DailyUsage
 from llm import consumers, services
 from llm.consumers import UplinkConsumer
 from llm.core.snapshot import Snapshot
-from llm.core.uplink import SUBPROTOCOL, Down, Hello, Observation, SnapshotPush, UsageAck, UsageBatch
+from llm.core.uplink import (
+    SUBPROTOCOL,
+    Down,
+    Fleet,
+    Hello,
+    LeaseAsk,
+    LeaseGrant,
+    LeaseReturn,
+    LeaseState,
+    Observation,
+    SnapshotPush,
+    UsageAck,
+    UsageBatch,
+)
 from llm.models import GatewayState, Model, Provider, ProviderKey
 from tests.apps.billing.records import a_record
 from tests.apps.llm.test_gateways import a_hello, an_observation
@@ -48,8 +64,15 @@ class Uplink(WebsocketCommunicator):
     async def say(self, message: Any) -> None:
         await self.send_to(text_data=encode(message).decode())
 
-    async def hear(self, timeout: float = 2) -> SnapshotPush | UsageAck:
-        return msgspec.json.decode(await self.receive_from(timeout), type=Down)  # type: ignore[no-any-return]
+    async def hear(self, timeout: float = 2) -> SnapshotPush | UsageAck | LeaseGrant:
+        """The next message that is not about the number of gateways."""
+        while True:
+            message = msgspec.json.decode(await self.receive_from(timeout), type=Down)
+            if not isinstance(message, Fleet):
+                return message  # type: ignore[no-any-return]
+
+    async def hear_fleet(self) -> Fleet:
+        return msgspec.json.decode(await self.receive_from(2), type=Fleet)
 
     async def hear_snapshot(self, timeout: float = 2) -> Snapshot:
         message = await self.hear(timeout)
@@ -60,6 +83,13 @@ class Uplink(WebsocketCommunicator):
         message = await self.receive_output(2)
         assert message["type"] == "websocket.close"
         return int(message["code"])
+
+
+@pytest.fixture(autouse=True)
+def _new_keeper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a control process that has just started."""
+    monkeypatch.setattr(consumers, "_keeper", None)
+    monkeypatch.setattr(consumers, "_members", set())
 
 
 @pytest.fixture
@@ -255,3 +285,61 @@ async def test_no_secret_is_logged(uplink: Uplink, caplog: pytest.LogCaptureFixt
     assert "never-in-a-log" not in caplog.text
     assert "guessed-secret" not in caplog.text
     assert settings.UPLINK_SECRET not in caplog.text
+
+
+LIMITED = Limits(requests_per_minute=2, concurrent_requests=1)
+
+
+async def test_leases_hold_over_all_gateways_and_pass_a_slow_booking(
+    uplink: Uplink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Uplink()
+    await other.connect()
+    await other.say(a_hello(gateway="gateway-1"))
+    await other.hear_snapshot()
+    booking = threading.Event()
+    monkeypatch.setattr(consumers, "book", lambda records, gateway: booking.wait(5) and 7)
+    for one in (uplink, other):
+        await one.say(LeaseState())
+    await uplink.say(UsageBatch((a_record(),)))
+    granted = []
+    for number, one in enumerate((uplink, other, uplink)):
+        await one.say(LeaseAsk(number, "key:77", LIMITED, requests=1))
+        granted.append(await one.hear())
+    assert [(one.number, one.granted, one.lacking) for one in granted] == [  # type: ignore[union-attr]
+        (0, True, ""), (1, True, ""), (2, False, "requests"),
+    ]  # fmt: skip
+    booking.set()
+    assert await uplink.hear() == UsageAck(7)
+    await uplink.say(LeaseAsk(3, "key:78", Limits(concurrent_requests=1), slots=1))
+    assert (await uplink.hear()).granted  # type: ignore[union-attr]
+    await uplink.say(LeaseReturn("key:78", slots=1))
+    await other.say(LeaseState())
+    await uplink.say(LeaseAsk(4, "key:78", Limits(concurrent_requests=1), slots=1))
+    assert (await uplink.hear()).granted  # type: ignore[union-attr]
+    await other.disconnect()
+
+
+async def test_a_gateway_hears_how_many_there_are(uplink: Uplink) -> None:
+    await uplink.say(LeaseState())
+    assert (await uplink.hear_fleet()).workers == 1
+    other = Uplink()
+    await other.connect()
+    await other.say(a_hello(gateway="gateway-1"))
+    await other.hear_snapshot()
+    await other.say(LeaseState())
+    assert (await uplink.hear_fleet()).workers == 2
+    await other.disconnect()
+    assert (await uplink.hear_fleet()).workers == 1
+
+
+async def test_after_a_restart_nothing_is_leased_until_the_gateways_known_are_back() -> None:
+    await in_database(services.connect_gateway, a_hello(gateway="gateway-9"), timezone.now())
+    gateway = Uplink()
+    await gateway.connect()
+    await gateway.say(a_hello())
+    await gateway.hear_snapshot()
+    await gateway.say(LeaseState())
+    await gateway.say(LeaseAsk(1, "key:77", LIMITED, requests=1))
+    assert (await gateway.hear()).lacking == "keeper"  # type: ignore[union-attr]
+    await gateway.disconnect()

@@ -1,0 +1,233 @@
+"""A worker's side of limits: it admits calls from what it was leased, in memory, and asks ahead of need.
+
+Promises and their price stand in `llm/core/leases.py`. A call whose caller has no limits never comes here. A limited
+one is admitted at once while the lease lasts; else it waits for one answer of the control plane. A refusal is
+remembered for as long as it says, so that a client that hammers costs no question each. Without a control plane, or
+when it is silent for ANSWER_SECONDS, each worker keeps its own share: 1/N of the rate, beginning from nothing, and of
+the slots; N is the last known number of workers. Not thread-safe, one loop. Next: `llm/core/allowance.py`.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable
+
+import msgspec
+
+from billing.core.keys import Limits
+from llm.core.allowance import Allowance
+from llm.core.errors import RateLimited, Unavailable
+from llm.core.leases import SLOT_PARTS
+from llm.core.uplink import Fleet, LeaseAsk, LeaseGrant, LeaseReturn, LeaseState
+
+ANSWER_SECONDS = 1.0
+SWEEP_SECONDS = 0.25
+MAX_CALLERS = 10_000
+"""Limited callers known to one worker; beyond it idle ones are forgotten, and if none is, new ones get 503."""
+SLOT_WAIT = 1.0
+"""What `Retry-After` says when too many calls of a key are under way: nobody knows how long they take."""
+
+Answer = asyncio.Future[LeaseGrant | None]
+"""None: none came."""
+_encode = msgspec.json.Encoder().encode
+
+
+class Admitted(msgspec.Struct):
+    """What one call was let in with."""
+
+    allowance: Allowance
+    tokens: int
+    slot: bool
+
+
+class Question(msgspec.Struct):
+    """Asked and not answered yet."""
+
+    future: Answer
+    caller: Allowance
+    ask: LeaseAsk
+    asked_at: float
+
+
+class Limiter:
+    """See the header."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.send: Callable[[bytes], bool] = lambda frame: False
+        """Gives a frame to the uplink; False: it cannot be sent now."""
+        self.workers = 1
+        self._epoch = ""
+        self._leasing = False
+        self._since = loop.time()
+        """When leasing ended, or this worker began: shares fill from there."""
+        self._callers: dict[str, Allowance] = {}
+        self._questions: dict[int, Question] = {}
+        self._number = 0
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    async def admit(self, subject: str, limits: Limits, tokens: int) -> Admitted:
+        """Let one call in, or raise RateLimited. May wait for one answer of the control plane."""
+        now = self.loop.time()
+        caller = self._caller(subject, limits, now)
+        tokens = tokens if limits.tokens_per_minute is not None else 0
+        slot = limits.concurrent_requests is not None
+        if tokens > (limits.tokens_per_minute or tokens):
+            raise self._refusal(caller, "tokens", math.inf, tokens, now)
+        if self._leasing:
+            if caller.take(tokens, self.workers, now):
+                if not caller.asking and caller.wants_more():
+                    self._ask_ahead(caller)
+                return Admitted(caller, tokens, slot)
+            lacking, wait = caller.refused(tokens, now)
+            if lacking:
+                raise self._refusal(caller, lacking, wait, tokens, now)
+            grant = await self._ask(caller, tokens, slot)
+            now = self.loop.time()
+            if grant is not None and grant.granted:
+                caller.use(tokens, self.workers, now)
+                caller.busy += slot
+                return Admitted(caller, tokens, slot)
+            if grant is not None and grant.lacking != "keeper":
+                caller.refuse(grant.lacking, grant.wait, tokens, now)
+                raise self._refusal(caller, grant.lacking, grant.wait, tokens, now)
+        lacking, wait = caller.take_share(tokens, self.workers, self._since, now)
+        if lacking:
+            raise self._refusal(caller, lacking, wait, tokens, now)
+        return Admitted(caller, tokens, slot)
+
+    def release(self, admitted: Admitted, used: int) -> None:
+        """The call has ended, `used` tokens were really used."""
+        caller = admitted.allowance
+        if admitted.slot:
+            caller.busy -= 1
+            if caller.alone_slots:
+                caller.alone_slots -= 1
+            elif self._leasing and (caller.limits.concurrent_requests or 0) < SLOT_PARTS * self.workers:
+                self._send(LeaseReturn(caller.subject, slots=1))
+            elif self._leasing:
+                caller.free += 1
+        if caller.limits.tokens_per_minute is not None:
+            caller.corrected += admitted.tokens - used
+            caller.note(used - admitted.tokens, self.workers, self.loop.time())
+
+    def header_lines(self, admitted: Admitted) -> bytes:
+        """OpenAI's `x-ratelimit-*` headers."""
+        return admitted.allowance.header_lines(self.loop.time())
+
+    # --- what the uplink hears ----------------------------------------------------------------------------------------
+    def hear_fleet(self, fleet: Fleet) -> None:
+        """Who is there. The first one on a connection is answered with what was used."""
+        self.workers = max(1, fleet.workers)
+        if not self._leasing or fleet.epoch != self._epoch:
+            self._tell(fleet.epoch)
+        if self._sweeper is None:
+            self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def hear_grant(self, grant: LeaseGrant) -> None:
+        now = self.loop.time()
+        question = self._questions.pop(grant.number, None)
+        if question is None:  # too late: it stays spent; but the control plane speaks again
+            if not self._leasing:
+                self._tell(self._epoch)
+            return
+        caller = question.caller
+        if grant.lacking != "keeper":
+            if caller.share is not None:
+                confession = caller.confess()
+                if confession is not None:
+                    self._send(confession)
+            caller.hear(grant, question.ask, question.asked_at, now)
+        if not question.future.done():
+            question.future.set_result(grant)
+
+    def lost(self) -> None:
+        """The uplink is down, or silent."""
+        if self._leasing:
+            self._leasing = False
+            self._since = self.loop.time()
+        for caller in self._callers.values():
+            caller.go_alone(self._since)
+        questions, self._questions = self._questions, {}
+        for question in questions.values():
+            if not question.future.done():
+                question.future.set_result(None)
+
+    def close(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+
+    # --- private ------------------------------------------------------------------------------------------------------
+    def _tell(self, epoch: str) -> None:
+        now = self.loop.time()
+        again = epoch == self._epoch
+        used = tuple(caller.report(again, self.workers, now) for caller in self._callers.values() if caller.active(now))
+        if self._send(LeaseState(used)):
+            self._epoch = epoch
+            self._leasing = True
+            for caller in self._callers.values():
+                caller.share = None
+
+    def _caller(self, subject: str, limits: Limits, now: float) -> Allowance:
+        caller = self._callers.get(subject)
+        if caller is not None:
+            if caller.limits is not limits:
+                caller.limit(limits)
+            return caller
+        if len(self._callers) >= MAX_CALLERS:
+            self._callers = {name: one for name, one in self._callers.items() if one.active(now)}
+            if len(self._callers) >= MAX_CALLERS:
+                raise Unavailable("Too many limited callers at once; try again shortly.", 1, "overloaded")
+        caller = self._callers[subject] = Allowance(subject, limits, now)
+        return caller
+
+    def _question(self, caller: Allowance, requests: int, tokens: int, slots: int) -> Answer:
+        self._number += 1
+        future: Answer = self.loop.create_future()
+        ask = LeaseAsk(self._number, caller.subject, caller.limits, requests, tokens, slots)
+        if self._send(ask):
+            self._questions[self._number] = Question(future, caller, ask, self.loop.time())
+        else:
+            future.set_result(None)
+        return future
+
+    async def _ask(self, caller: Allowance, tokens: int, slot: bool) -> LeaseGrant | None:
+        requests = 1 if caller.limits.requests_per_minute is not None else 0
+        future = self._question(caller, requests, tokens, 1 if slot else 0)
+        timer = self.loop.call_later(ANSWER_SECONDS, self._give_up, future)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+
+    def _ask_ahead(self, caller: Allowance) -> None:
+        caller.asking = True
+        self._question(caller, 0, 0, 0).add_done_callback(lambda _: setattr(caller, "asking", False))
+
+    def _give_up(self, future: Answer) -> None:
+        if not future.done():
+            self.lost()
+
+    def _send(self, message: LeaseAsk | LeaseReturn | LeaseState) -> bool:
+        return self.send(_encode(message))
+
+    def _sweep(self) -> None:
+        """Give back what was not used in its time, and what was estimated too high."""
+        self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+        if self._leasing:
+            now = self.loop.time()
+            for caller in self._callers.values():
+                returned = caller.unused(now)
+                if returned is not None:
+                    self._send(returned)
+
+    def _refusal(self, caller: Allowance, lacking: str, wait: float, tokens: int, now: float) -> RateLimited:
+        limits, lines = caller.limits, caller.header_lines(now)
+        if lacking == "slots":
+            most = limits.concurrent_requests
+            return RateLimited(f"Rate limit reached: {most} requests at a time.", "requests", SLOT_WAIT, lines)
+        if lacking == "tokens" and wait >= 1e9:
+            said = f"Request too large: it may take {tokens} tokens, the limit is {limits.tokens_per_minute} a minute."
+            return RateLimited(said, "tokens", None, lines)
+        most = limits.tokens_per_minute if lacking == "tokens" else limits.requests_per_minute
+        said = f"Rate limit reached: {most} {lacking} a minute. Try again in {max(wait, 0.001):.3g}s."
+        return RateLimited(said, lacking, float(math.ceil(wait)), lines)

@@ -1,0 +1,88 @@
+"""API keys and their limits as a client meets them: `serve` with three gateway workers behind one port."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.acceptance.graphql_client import graphql
+from tests.acceptance.review import wait_for
+from tests.acceptance.running import Running
+
+CREATE = "mutation($input: ApiKeyInput!) { createApiKey(input: $input) { key apiKey { id } } }"
+REVOKE = "mutation($id: ID!) { revokeApiKey(id: $id) { revokedAt } }"
+
+
+@pytest.fixture(scope="module")
+def product() -> Iterator[Running]:
+    with Running(env={"OPENAI_WORKERS": "3", "API_KEY_REQUIRED": "true"}) as running:
+        yield running
+
+
+def make_key(product: Running, **settings: Any) -> tuple[str, str]:
+    """A key that every worker knows, and its id."""
+    made = graphql(product.control_url, CREATE, input={"name": "test", **settings})["createApiKey"]
+    known = lambda: {models(product, made["key"]) for _ in range(30)}  # noqa: E731
+    wait_for(known, lambda seen: seen == {200}, timeout=20)
+    return made["key"], made["apiKey"]["id"]
+
+
+def models(product: Running, key: str) -> int:
+    """The status of `GET /v1/models` on a connection of its own, which the system gives to any worker."""
+    headers = {"authorization": f"Bearer {key}"}
+    return httpx.get(f"{product.gateway_url}/v1/models", headers=headers, timeout=30).status_code
+
+
+def chat(product: Running, key: str, client: httpx.Client | None = None, model: str = "sandbox") -> httpx.Response:
+    post = httpx.post if client is None else client.post
+    body = {"model": model, "messages": [{"role": "user", "content": "Hi"}]}
+    headers = {"authorization": f"Bearer {key}"}
+    return post(f"{product.gateway_url}/v1/chat/completions", json=body, headers=headers, timeout=60)
+
+
+def test_a_limit_holds_over_many_connections_and_workers(product: Running) -> None:
+    key, _ = make_key(product, requestsPerMinute=30)
+    began = time.monotonic()
+    with ThreadPoolExecutor(12) as pool:
+        counts = Counter(pool.map(lambda _: chat(product, key).status_code, range(150)))
+    refilled = (time.monotonic() - began) * 0.5
+    assert set(counts) == {200, 429}
+    assert 30 <= counts[200] <= 30 + refilled + 1e-6
+
+
+def test_one_connection_can_use_all_of_it(product: Running) -> None:
+    key, _ = make_key(product, requestsPerMinute=30)
+    with httpx.Client() as client:
+        answers = [chat(product, key, client) for _ in range(30)]
+        assert [answer.status_code for answer in answers] == [200] * 30
+        assert answers[0].headers["x-ratelimit-limit-requests"] == "30"
+        wait_for(lambda: chat(product, key, client).status_code, lambda status: status == 429)
+
+
+def test_a_revoked_key_is_refused_by_every_worker_soon(product: Running) -> None:
+    key, key_id = make_key(product)
+    graphql(product.control_url, REVOKE, id=key_id)
+    wait_for(lambda: {models(product, key) for _ in range(20)}, lambda seen: seen == {401}, timeout=10)
+
+
+def test_concurrent_requests_are_bounded_over_all_workers(product: Running) -> None:
+    key, _ = make_key(product, concurrentRequests=3)
+    together = threading.Barrier(12)
+
+    def call(_: int) -> int:
+        together.wait(30)
+        return chat(product, key, model="sandbox?delay=3").status_code
+
+    with ThreadPoolExecutor(12) as pool:
+        assert Counter(pool.map(call, range(12))) == {200: 3, 429: 9}
+    assert chat(product, key).status_code == 200
+
+
+def test_strangers_are_refused_and_health_is_open(product: Running) -> None:
+    assert chat(product, "not-needed").status_code == 401
+    assert httpx.get(f"{product.gateway_url}/health", timeout=30).status_code == 200
