@@ -118,6 +118,13 @@ class Replay:
         self.size -= freed
         self.store.size -= freed
 
+    def clear(self) -> None:
+        """Forget everything, where nobody is left who would ask how far it had come."""
+        self.store.size -= self.size
+        self.dropped += len(self.blocks)
+        self.blocks.clear()
+        self.size = 0
+
     def last(self) -> int:
         """The number of the last event so far."""
         return self.first - 1 + sum(map(sse.count, self.blocks))
@@ -258,7 +265,7 @@ class ReplayStore:
 
     def _forget(self, replay: Replay) -> None:
         replay.forgotten = True
-        replay.shrink(0)
+        replay.shrink(0) if replay.readers else replay.clear()
         self.size -= STREAM_COST
         if self._by_id.get(replay.request_id) is replay:
             del self._by_id[replay.request_id]

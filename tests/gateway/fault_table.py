@@ -138,29 +138,29 @@ def _streamed(operation: str, right: Usage, cut: Usage, none: Usage) -> list[Row
 
 CHAT = [
     *_refused("chat", False),
-    *_whole("chat", REPORTED, Usage(17, output=45)),
+    *_whole("chat", REPORTED, Usage(17, output=OUTPUT)),
     Row("chat", "finish=content_filter", False),
     Row("chat", "cached=3&reasoning=5", False, usage=Usage(1, 3, output=OUTPUT, reasoning=5)),
     *_refused("chat", True),
-    *_streamed("chat", REPORTED, Usage(21), Usage(21, output=13)),
+    *_streamed("chat", REPORTED, Usage(21, output=1), Usage(21, output=13)),
     Row("chat", "done=0", True),
     Row("chat", "finish=length", True),
     Row("chat", "cached=3&reasoning=5", True, usage=Usage(1, 3, output=OUTPUT, reasoning=5)),
 ]
 COMPLETIONS = [
     *_refused("completions", False)[3:6],
-    *_whole("completions", Usage(1, output=OUTPUT), Usage(9, output=32)),
+    *_whole("completions", Usage(1, output=OUTPUT), Usage(9, output=OUTPUT)),
     *_refused("completions", True)[3:6],
-    *_streamed("completions", Usage(1, output=OUTPUT), Usage(13), Usage(13, output=12)),
+    *_streamed("completions", Usage(1, output=OUTPUT), Usage(13, output=1), Usage(13, output=12)),
     Row("completions", "done=0", True, usage=Usage(1, output=OUTPUT)),
 ]
 RESPONSES = [
     *_refused("responses", False)[3:6],
-    *_whole("responses", REPORTED, Usage(9, output=60)),
+    *_whole("responses", REPORTED, Usage(9, output=OUTPUT)),
     Row("responses", "cached=3&reasoning=5", False, usage=Usage(1, 3, output=OUTPUT, reasoning=5)),
     Row("responses", "finish=length", False),
     *_refused("responses", True)[3:6],
-    *_streamed("responses", REPORTED, Usage(13), Usage(13, output=60)),
+    *_streamed("responses", REPORTED, Usage(13), Usage(13, output=OUTPUT)),
     Row("responses", "finish=length", True),
     Row("responses", "failed=3", True, 200, "server_error", None, "cut", Usage(13), True, upstream_kept=False),
     Row("responses", "done=0", True, 200, "provider_broken", None, "cut", Usage(13, output=13), True),

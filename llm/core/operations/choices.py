@@ -13,6 +13,7 @@ from billing.core.pricing import Usage
 from llm.core import sse
 from llm.core.errors import LlmError, ProviderBroken, ProviderError
 from llm.core.errors import body as error_body
+from llm.core.operations.estimate import tokens_written
 from llm.core.operations.members import given
 from llm.core.operations.operation import Attempt, DecodeError
 from llm.core.operations.usage import WireUsage, buckets, in_buckets, with_cost
@@ -20,7 +21,8 @@ from llm.core.operations.usage import WireUsage, buckets, in_buckets, with_cost
 NOTEWORTHY = re.compile(rb'"usage"\s*:\s*\{|\[DONE\]|"error"\s*:\s*[\{"]|"finish_reason"\s*:\s*"')
 
 SMALL_BLOCK = 2048
-"""Bytes of events that are read one by one rather than halved again."""
+"""Bytes of events that are read one by one rather than halved again; and how much of a large block's end always is."""
+LARGE_BLOCK = 8192
 
 
 def noteworthy(block: bytes) -> bool:
@@ -34,6 +36,16 @@ def noteworthy(block: bytes) -> bool:
         or block.count(b'"finish_reason"') != block.count(b'"finish_reason":null')
         or block.count(b'"usage"') != block.count(b'"usage":null')
     )
+
+
+def noteworthy_inside(block: bytes) -> bool:
+    """The same for all but the end of a large block, where a provider is sending faster than anybody reads.
+
+    Each look goes through tens of kilobytes, so it is only for what is written as providers write streams, without
+    spaces. What else stands here passes on to the client, and of finish reasons and usage the last of a stream counts,
+    which stands at the end of a block.
+    """
+    return b"[DONE]" in block or b'"error"' in block or b'"finish_reason":"' in block or b'"usage":{' in block
 
 
 class Reply(msgspec.Struct):
@@ -76,8 +88,8 @@ def read_usage(body: bytes) -> Usage | None:
 
 
 def estimate_output(body: bytes) -> int:
-    """Four bytes of the choices to a token."""
-    return sum(len(bytes(choice)) for choice in _doubtful_reply.decode(body).choices) // 4
+    """See `Operation`."""
+    return tokens_written(msgspec.json.decode(body)["choices"])
 
 
 class Chunks:
@@ -129,7 +141,8 @@ class Chunks:
     def estimate_output(self) -> int:
         """Four bytes of content to a token, and at least a token for each event but the first and the last."""
         content = self.bytes_out - self.events * self.first
-        return max(self.events - 2, (content + 3) // 4, 0)
+        empty = 2 if self.done or self.finished else 1
+        return max(self.events - empty, (content + 3) // 4, 0)
 
     def failure(self, error: LlmError) -> bytes:
         return b"data: " + error_body(error) + b"\n\n"
@@ -146,6 +159,11 @@ class Chunks:
 
     def _sift(self, block: bytes) -> bytes:
         """What of a block goes to the client. A half without anything to note is not looked into."""
+        if len(block) > LARGE_BLOCK:
+            end = block.rfind(b"\n\n", 0, len(block) - SMALL_BLOCK) + 2
+            if end > 1 and not noteworthy_inside(block[:end]):
+                tail = self._sift(block[end:])
+                return block if len(tail) == len(block) - end else block[:end] + tail
         if not noteworthy(block):
             return block
         middle = block.rfind(b"\n\n", 0, len(block) // 2) + 2 if len(block) > SMALL_BLOCK else 0

@@ -14,6 +14,7 @@ from billing.core.pricing import Usage
 from llm.core import sse
 from llm.core.errors import InvalidRequest, LlmError, ProviderBroken, ProviderError
 from llm.core.operations import members
+from llm.core.operations.estimate import tokens_written
 from llm.core.operations.members import given, read_members, write_members
 from llm.core.operations.operation import Attempt, Changes, DecodeError, Positive, Request
 from llm.core.operations.usage import responses_in_buckets, with_cost
@@ -82,8 +83,8 @@ def read_usage(body: bytes) -> Usage | None:
 
 
 def estimate_output(body: bytes) -> int:
-    """Four bytes of the output to a token."""
-    return len(bytes(_reply.decode(body).output)) // 4
+    """See `Operation`."""
+    return tokens_written(msgspec.json.decode(_reply.decode(body).output))
 
 
 def stream(attempt: Attempt, decode_error: DecodeError) -> "Events":
@@ -190,7 +191,8 @@ class Events:
 
     def _end(self, event: bytes, data: bytes, last: Event, reply: Reply) -> None:
         self.usage = responses_in_buckets(reply.usage)
-        self._estimate = len(bytes(reply.output)) // 4
+        if self.usage is None:
+            self._estimate = tokens_written(msgspec.json.decode(reply.output))
         if last.type == "response.failed":
             self.error = self._decode_error(self._attempt, 502, bytes(last.response))
             secret = (self._attempt.secret or "").encode()
