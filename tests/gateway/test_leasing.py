@@ -1,0 +1,164 @@
+"""Several workers' limiters and one keeper in a simulated time: never more than the limit, also when control restarts."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from billing.core.keys import Limits
+from llm.core.errors import RateLimited
+from llm.core.leases import SLOT_SECONDS, Keeper
+from llm.core.uplink import LeaseAsk, LeaseReturn, LeaseState, Up
+from llm.gateway.limiter import Admitted, Limiter
+
+WORKERS = 3
+_up = msgspec.json.Decoder(Up)
+
+
+class Clock:
+    """The part of an event loop the limiter uses, at a time of our own. Timers never fire: the test sweeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+    def create_future(self) -> "asyncio.Future[Any]":
+        return asyncio.get_running_loop().create_future()
+
+    def call_later(self, delay: float, callback: Callable[..., None], *args: object) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(3_600, callback, *args)
+
+
+class World:
+    """Workers, the keeper, and what was admitted when."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.clock = Clock()
+        self.frames: list[tuple[int, bytes]] = []
+        self.up = True
+        self.limiters = [Limiter(self.clock) for _ in range(WORKERS)]  # type: ignore[arg-type]
+        for number, limiter in enumerate(self.limiters):
+            limiter.send = lambda frame, number=number: self.up and (self.frames.append((number, frame)) or True)  # type: ignore[misc]
+        self.running: list[list[Admitted]] = [[] for _ in range(WORKERS)]
+        self.uses: list[float] = []
+        self.most = 0
+        self.start("epoch-0")
+
+    def start(self, epoch: str) -> None:
+        self.keeper = Keeper(epoch, self.clock.now)
+        self.keeper.expect({str(n) for n in range(WORKERS)} if epoch != "epoch-0" else set(), self.clock.now)
+        self.up = True
+        self.tell()
+        self.deliver()
+
+    def stop(self) -> None:
+        self.up = False
+        self.frames.clear()
+        for limiter in self.limiters:
+            limiter.lost()
+
+    def tell(self) -> None:
+        for limiter in self.limiters:
+            limiter.hear_fleet(msgspec.structs.replace(self.keeper.fleet(self.clock.now), workers=WORKERS))
+
+    def deliver(self) -> None:
+        while self.frames:
+            number, frame = self.frames.pop(0)
+            message, name = _up.decode(frame), str(number)
+            if isinstance(message, LeaseState):
+                self.keeper.join(name, number, message, self.clock.now)
+            elif isinstance(message, LeaseReturn):
+                self.keeper.give_back(name, message, self.clock.now)
+            elif isinstance(message, LeaseAsk):
+                self.limiters[number].hear_grant(self.keeper.ask(name, message, self.clock.now))
+
+    async def call(self, number: int, count: int) -> None:
+        """So many calls at once at one worker."""
+        tasks = [asyncio.create_task(self.limiters[number].admit("key:1", self.limits, 10)) for _ in range(count)]
+        await asyncio.sleep(0)
+        self.deliver()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Admitted):
+                self.running[number].append(outcome)
+                self.uses.append(self.clock.now)
+            else:
+                assert isinstance(outcome, RateLimited)
+        self.most = max(self.most, sum(map(len, self.running)))
+
+    def end(self, number: int) -> None:
+        for admitted in self.running[number]:
+            self.limiters[number].release(admitted, 10)
+        self.running[number].clear()
+        self.deliver()
+
+    def sweep(self, seconds: float) -> None:
+        self.clock.now += seconds
+        if self.up:
+            for limiter in self.limiters:
+                limiter._sweep()
+            self.deliver()
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("call"), st.integers(0, WORKERS - 1), st.integers(1, 12)),
+        st.tuples(st.just("end"), st.integers(0, WORKERS - 1), st.just(0)),
+        st.tuples(st.just("pass"), st.just(0), st.floats(0.01, 4, allow_nan=False)),
+        st.tuples(st.sampled_from(["stop", "restart"]), st.just(0), st.just(0)),
+    ),
+    max_size=40,
+)
+
+
+async def play(limits: Limits, steps: list[tuple[str, int, Any]]) -> World:
+    world = World(limits)
+    for epoch, (what, number, amount) in enumerate(steps, start=1):
+        if what == "call":
+            await world.call(number, amount)
+        elif what == "end":
+            world.end(number)
+        elif what == "pass":
+            world.sweep(amount)
+        elif world.up:
+            world.stop()
+        if what == "restart" and not world.up:
+            world.start(f"epoch-{epoch}")
+    return world
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps, st.integers(1, 600), st.one_of(st.none(), st.integers(1, 20)))
+def test_requests_over_all_workers(steps: list[tuple[str, int, Any]], per_minute: int, burst: int | None) -> None:
+    uses = asyncio.run(play(Limits(requests_per_minute=per_minute, burst=burst), steps)).uses
+    for first, start in enumerate(uses):
+        for last in range(first, len(uses)):
+            allowed = (burst or per_minute) + per_minute / 60 * (uses[last] - start)
+            assert last - first + 1 <= allowed + 1e-6
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps, st.integers(1, 60))
+def test_concurrent_requests_over_all_workers(steps: list[tuple[str, int, Any]], limit: int) -> None:
+    assert asyncio.run(play(Limits(concurrent_requests=limit), steps)).most <= limit
+
+
+def test_slots_outlive_a_dead_worker_for_a_while_only() -> None:
+    async def scene() -> None:
+        world = World(Limits(concurrent_requests=2))
+        await world.call(0, 5)
+        assert len(world.running[0]) == 2
+        assert world.keeper.leave("0", 0, world.clock.now)
+        world.running[0].clear()
+        await world.call(1, 1)
+        assert not world.running[1]
+        world.sweep(SLOT_SECONDS + 1)
+        await world.call(1, 3)
+        assert len(world.running[1]) == 2
+
+    asyncio.run(scene())
