@@ -47,7 +47,7 @@ class World:
             limiter.send = lambda frame, number=number: self.up and (self.frames.append((number, frame)) or True)  # type: ignore[misc]
         self.running: list[list[Admitted]] = [[] for _ in range(WORKERS)]
         self.uses: list[float] = []
-        self.most = 0
+        self.most = self.excess = 0
         self.start("epoch-0")
 
     def start(self, epoch: str) -> None:
@@ -58,6 +58,8 @@ class World:
         self.deliver()
 
     def stop(self) -> None:
+        share = (self.limits.concurrent_requests or 0) // WORKERS
+        self.excess = max(self.excess, sum(max(0, len(calls) - share) for calls in self.running))
         self.up = False
         self.frames.clear()
         for limiter in self.limiters:
@@ -145,7 +147,9 @@ def test_requests_over_all_workers(steps: list[tuple[str, int, Any]], per_minute
 @settings(max_examples=150, deadline=None)
 @given(steps, st.integers(1, 60))
 def test_concurrent_requests_over_all_workers(steps: list[tuple[str, int, Any]], limit: int) -> None:
-    assert asyncio.run(play(Limits(concurrent_requests=limit), steps)).most <= limit
+    """Exact while the control plane is there; if not, what one worker had beyond its share then runs on on top."""
+    world = asyncio.run(play(Limits(concurrent_requests=limit), steps))
+    assert world.most <= limit + world.excess
 
 
 def test_slots_outlive_a_dead_worker_for_a_while_only() -> None:
