@@ -8,10 +8,12 @@ Never: more than the limit over all workers together (of requests: capacity + ra
 what a dead worker held stays spent; or when this process starts again, as nothing is leased until the workers known
 before have said what they used (`expect`), or SETTLE_SECONDS have passed. Can be, for a moment: too strict, by what
 other workers hold unused (a second's worth at most), by the slots of a dead worker (SLOT_SECONDS), while settling (each
-worker then has its share), and by token estimates until they are corrected. A worker alone cut off from a
-control plane that others still reach adds its share meanwhile; that is deducted when it is back. And of concurrent
-calls, when the control plane goes while one worker has more than its share under way: those run on, beside the shares. One control process
-keeps the limits: several would each allow the whole. Pure: time is an argument. Next: `llm/gateway/limiter.py`.
+worker then has its share), and by token estimates until they are corrected. Two things come on top: a worker alone cut
+off from a control plane that others still reach adds its share, which is deducted when it is back; and when the control
+plane goes while one worker has more than its share of concurrent calls under way, those run on beside the shares.
+
+One control process keeps the limits: several would each allow the whole. Pure: time is an argument. Next:
+`allowance.py`, a worker's side.
 """
 
 from billing.core.keys import Limits

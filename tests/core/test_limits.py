@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing.core.keys import Limits
+from llm.core.allowance import Allowance
 from llm.core.leases import HOLD_SECONDS, SETTLE_SECONDS, SLOT_SECONDS, Keeper
 from llm.core.limits import Bucket, shown_duration
 from llm.core.uplink import LeaseAsk, LeaseReturn, LeaseState, Used
@@ -144,3 +145,26 @@ def test_an_edited_limit_keeps_what_was_used() -> None:
 )
 def test_durations_are_shown_as_openai_does(seconds: float, shown: str) -> None:
     assert shown_duration(seconds) == shown
+
+
+def test_what_is_held_counts_against_the_capacity() -> None:
+    bucket = Bucket(600, 10, 0)
+    assert bucket.take(1, 3, 0, hold=2) == 4
+    assert bucket.fill(1.9) == 7, "3 may still be used, so no more than 7 are there"
+    assert bucket.fill(2.5) == 10
+
+
+def test_units_given_back_too_late_are_lost() -> None:
+    bucket = Bucket(60, 10, 0)
+    bucket.take(1, 5, 0, hold=1)
+    bucket.give_back(2, 0.5)
+    assert bucket.level == pytest.approx(6.5)
+    bucket.give_back(3, 1.5)
+    assert bucket.level == pytest.approx(7.5)
+
+
+def test_what_a_worker_used_fades_at_its_share_of_the_rate() -> None:
+    allowance = Allowance("key:1", Limits(requests_per_minute=60), 0)
+    for _ in range(10):
+        allowance.use(0, 2, 0)
+    assert allowance.report(False, 2, 10).requests == pytest.approx(5)

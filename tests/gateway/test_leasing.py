@@ -166,3 +166,26 @@ def test_slots_outlive_a_dead_worker_for_a_while_only() -> None:
         assert len(world.running[1]) == 2
 
     asyncio.run(scene())
+
+
+def test_what_was_let_in_while_the_keeper_settled_is_told_to_it() -> None:
+    async def scene() -> None:
+        world = World(Limits(requests_per_minute=60, concurrent_requests=30))
+        world.stop()
+        world.keeper = Keeper("next", world.clock.now)
+        world.keeper.expect({"never comes"}, world.clock.now)
+        world.up = True
+        world.tell()
+        world.deliver()
+        world.sweep(4)
+        await world.call(0, 3)
+        assert len(world.running[0]) == 1, "a third of the rate, for four seconds"
+        assert not world.keeper.accounts
+        world.sweep(2)
+        await world.call(0, 1)
+        account = world.keeper.accounts["key:1"]
+        assert account.requests is not None
+        assert account.requests.level == 60 - 2
+        assert account.slots["0"] >= 2
+
+    asyncio.run(scene())
