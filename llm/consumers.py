@@ -78,7 +78,8 @@ class UplinkConsumer(AsyncWebsocketConsumer):
         self.failing = False
         self.changed = asyncio.Event()
         self.watcher: asyncio.Task[None] | None = None
-        self.writing: asyncio.Task[None] | None = None
+        self.booking: asyncio.Task[None] | None = None
+        self.observing: asyncio.Task[None] | None = None
         if not _authorized(self.scope) or SUBPROTOCOL not in self.scope["subprotocols"]:
             logger.warning("uplink refused: wrong secret or protocol, from %s", self.scope.get("client"))
             await self.close()
@@ -94,8 +95,9 @@ class UplinkConsumer(AsyncWebsocketConsumer):
         _members.discard(self)
         if self.hello and _keeper is not None and _keeper.leave(self.hello.gateway, self, time.monotonic()):
             await _tell_fleet()
-        if self.writing is not None:
-            await self.writing
+        for task in (self.booking, self.observing):
+            if task is not None:
+                await task
         if self.channel_layer is not None:
             await self.channel_layer.group_discard(services.CONFIGURATION_GROUP, self.channel_name)
         if self.hello is not None:
@@ -130,16 +132,15 @@ class UplinkConsumer(AsyncWebsocketConsumer):
             await self._refuse(REFUSED, "a message before hello")
         elif isinstance(message, LeaseAsk | LeaseReturn | LeaseState):
             await self._lease(self.hello.gateway, message)
-        else:
-            if self.writing is not None:
-                await self.writing
-            if isinstance(message, UsageBatch):
-                self.writing = asyncio.create_task(self._write(self._book(self.hello.gateway, message)))
-            else:
-                self.writing = asyncio.create_task(self._write(self._observe(self.hello.gateway, message)))
+        elif isinstance(message, UsageBatch):
+            if self.booking is not None:
+                await self.booking
+            self.booking = asyncio.create_task(self._write(self._book(self.hello.gateway, message)))
+        elif self.observing is None or self.observing.done():  # else the next one says it all
+            self.observing = asyncio.create_task(self._write(self._observe(self.hello.gateway, message)))
 
     async def _write(self, writing: Coroutine[Any, Any, None]) -> None:
-        """One at a time, beside the leases. What nobody foresaw closes the socket: the gateway sends it again."""
+        """One of each at a time, beside the leases. What nobody foresaw closes the socket, and is sent again."""
         try:
             await writing
         except Exception:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.core.errors import BadInput
-from billing.core.keys import ApiKeySettings, check_settings, digest, hint, make_key, well_formed
+from billing.core.keys import ApiKeySettings, Limits, check_settings, digest, hint, make_key, well_formed
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
@@ -44,6 +44,10 @@ def test_too_little_randomness_is_refused(size: int) -> None:
         (ApiKeySettings("x", scopes=("chat", "root")), "scopes"),
         (ApiKeySettings("x", models=("gpt-4", "a b")), "models"),
         (ApiKeySettings("x", expires_at=NOW), "expiresAt"),
+        (ApiKeySettings("x", limits=Limits(requests_per_minute=0)), "requestsPerMinute"),
+        (ApiKeySettings("x", limits=Limits(tokens_per_minute=10**10)), "tokensPerMinute"),
+        (ApiKeySettings("x", limits=Limits(concurrent_requests=-1)), "concurrentRequests"),
+        (ApiKeySettings("x", limits=Limits(burst=5)), "burst"),
     ],
 )
 def test_bad_settings_are_refused_by_name(settings: ApiKeySettings, field: str) -> None:

@@ -1,7 +1,10 @@
 """Runs of agents on a real database, with a real HTTP server for the gateway: asked, mapped, fired on, left alone."""
 
+from django.conf import settings
+
 from agents import selectors, services
 from agents.models import Agent, AgentExecution
+from llm.core.internal import agents_token
 from tests.apps.agents.conftest import effects, execution, placed, run_now, sent_for_review
 from tests.apps.agents.stand_in import Gateway, said
 from workflows import services as workflows
@@ -48,6 +51,7 @@ def test_the_gateway_is_told_who_calls_and_what_to_say(agent: Agent, gateway: Ga
     }
     assert received.headers["x-circuit-breaker-origin"] == f"agent-execution:{execution().pk}"
     assert received.headers["idempotency-key"] == str(effect.pk)
+    assert received.headers["authorization"] == f"Bearer {agents_token(settings.UPLINK_SECRET)}"
     assert received.headers["x-request-id"] == f"{effect.pk}-1"
     assert execution().request_ids == [f"{effect.pk}-1"]
 

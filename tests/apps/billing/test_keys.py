@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from billing import services
 from billing.core.errors import UnknownKey
-from billing.core.keys import ApiKeySettings, digest
+from billing.core.keys import ApiKeySettings, Limits, digest
 from billing.models import ApiKey
 from billing.schema import Mutation, Query
 from llm import snapshots
@@ -75,7 +75,9 @@ def test_booked_calls_say_when_a_key_was_last_used() -> None:
 
 
 def test_graphql_makes_lists_and_revokes() -> None:
-    made = run(CREATE, input={"name": "ci", "user": "anna", "models": ["gpt-4"]})["createApiKey"]
+    made = run(CREATE, input={"name": "ci", "user": "anna", "models": ["gpt-4"], "burst": 2, "requestsPerMinute": 9})
+    made = made["createApiKey"]
+    assert (ApiKey.objects.get().burst, ApiKey.objects.get().requests_per_minute) == (2, 9)
     assert digest(made["key"]) == ApiKey.objects.get().digest
     assert made["apiKey"] | {"hint": "", "id": ""} == {
         "id": "", "hint": "", "name": "ci", "scopes": ["chat"], "models": ["gpt-4"], "user": "anna",
@@ -108,16 +110,19 @@ def test_the_command_makes_lists_and_revokes() -> None:
 
 def test_the_admin_shows_a_new_key_once_and_edits_and_revokes(client: Client) -> None:
     client.force_login(get_user_model().objects.create_superuser("root", "root@example.com", "pw"))
-    form = {"name": "ci", "user": "", "project": "", "scopes": ["chat"], "allowed_models": "gpt-4, a/b"}
+    form = {"name": "ci", "scopes": ["chat"], "allowed_models": "gpt-4, a/b", "requests_per_minute": "30"}
     page = client.post(reverse("admin:billing_apikey_add"), form)
     row = ApiKey.objects.get()
     assert digest(page.context["key"].secret) == row.digest
     assert page.context["key"].secret in page.content.decode()
-    assert row.allowed_models == ["gpt-4", "a/b"]
+    assert (row.allowed_models, row.requests_per_minute) == (["gpt-4", "a/b"], 30)
+    assert snapshots.build_snapshot().api_keys[0].limits == Limits(requests_per_minute=30)
     change = reverse("admin:billing_apikey_change", args=[row.pk])
     assert client.post(change, form | {"name": "cd"}).status_code == 302
     row.refresh_from_db()
     assert row.name == "cd"
+    refused = client.post(change, form | {"burst": "5", "requests_per_minute": ""})
+    assert "burst" in refused.context["adminform"].form.errors
     assert "scopes" in client.post(change, form | {"scopes": []}).context["adminform"].form.errors
     client.post(reverse("admin:billing_apikey_changelist"), {"action": "revoke", "_selected_action": [row.pk]})
     row.refresh_from_db()
