@@ -40,7 +40,7 @@ class Bounds(msgspec.Struct, frozen=True):
     """What the calling side may cost."""
 
     idle_limit: int = 100
-    """Connections kept open without a call, per origin."""
+    """Connections kept open without a call, per origin, for longer than a second."""
     open_limit: int = 4_000
     """Connections to one origin; a call beyond them waits."""
     wait_limit: int = 10_000

@@ -27,6 +27,8 @@ from llm.gateway.proxies import Proxies
 
 MAX_AGE_SECONDS = 300.0
 IDLE_SECONDS = 30.0
+SURPLUS_SECONDS = 1.0
+"""For how long connections beyond `idle_limit` are kept: many calls at once would else close and open them in turn."""
 SWEEP_SECONDS = 0.25
 
 
@@ -197,11 +199,8 @@ class Pool:
             if not turn.done():
                 turn.set_result(connection)
                 return
-        if len(self.idle) < self.upstream.bounds.idle_limit:
-            connection.idle_since = 0.0
-            self.idle.append(connection)
-        else:
-            connection.drop()
+        connection.idle_since = 0.0
+        self.idle.append(connection)
 
     def lost(self, connection: ProviderConnection) -> None:
         """A connection is no more."""
@@ -211,12 +210,21 @@ class Pool:
         self._let_another_connect()
 
     def sweep(self, now: float) -> None:
-        """Close what has been idle for long, or is old: how long is measured here, to spare every call a look."""
-        for connection in list(self.idle):
+        """Close what has been idle for long, is old, or is more than `idle_limit` and not soon used again.
+
+        How long is measured here, to spare every call a look. The front of the list has been idle longest.
+        """
+        surplus = len(self.idle) - self.upstream.bounds.idle_limit
+        kept: list[ProviderConnection] = []
+        dropped: list[ProviderConnection] = []
+        for place, connection in enumerate(self.idle):
             connection.idle_since = connection.idle_since or now
-            if now - connection.idle_since > IDLE_SECONDS or now - connection.born > MAX_AGE_SECONDS:
-                self.idle.remove(connection)
-                connection.drop()
+            idle = now - connection.idle_since
+            unused = idle > IDLE_SECONDS or (place < surplus and idle >= SURPLUS_SECONDS)
+            (dropped if unused or now - connection.born > MAX_AGE_SECONDS else kept).append(connection)
+        self.idle[:] = kept
+        for connection in dropped:
+            connection.drop()
 
     def close(self) -> None:
         for connection in self.idle:

@@ -176,3 +176,28 @@ async def test_tls_is_verified(gateway: Running, tmp_path: Path, name: str, trus
         assert "PROVIDER_CA_FILE" in answers[0].error["message"]
         assert provider.requests == [], "no key was shown to a stranger"
         assert answers[0].headers["x-circuit-breaker-attempts"] == "1"
+
+
+async def test_connections_beyond_the_limit_serve_the_next_burst_and_then_close(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream = gateway.worker.gateway.upstream
+    upstream.bounds = msgspec.structs.replace(upstream.bounds, idle_limit=2)
+    monkeypatch.setattr(upstream_module, "SURPLUS_SECONDS", 60)
+    asked, everybody = 0, asyncio.Event()
+
+    async def together(request: Request, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        if asked % 10 == 0:
+            everybody.set()
+        await everybody.wait()
+        writer.write(BODY)
+
+    gateway.provider.answers = [together]
+    for _ in range(2):
+        everybody.clear()
+        await asyncio.gather(*(gateway.ask(post()) for _ in range(10)))
+    assert gateway.provider.connections == 10
+    monkeypatch.setattr(upstream_module, "SURPLUS_SECONDS", 0.1)
+    await until(lambda: len(gateway.provider.open) == 2)

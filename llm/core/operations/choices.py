@@ -150,11 +150,14 @@ class Chunks:
     def _pass(self, block: bytes) -> bytes:
         block = self._sift(block)
         if block:
-            events = block.count(b"\n\n") + (block.count(b"\n\r\n") if b"\r" in block else 0)
-            if not self.events:
-                self.first = len(block) // max(events, 1)
+            size = len(block)
+            if self.first and size > LARGE_BLOCK:  # only for the estimate: not worth another look
+                events = size // self.first
+            else:
+                events = block.count(b"\n\n") + (block.count(b"\n\r\n") if b"\r" in block else 0)
+                self.first = self.first or size // max(events, 1)
             self.events += events
-            self.bytes_out += len(block)
+            self.bytes_out += size
         return block
 
     def _sift(self, block: bytes) -> bytes:
