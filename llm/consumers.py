@@ -156,7 +156,8 @@ class UplinkConsumer(AsyncWebsocketConsumer):
         elif isinstance(message, LeaseReturn):
             _keeper.give_back(gateway, message, now)
         else:
-            _keeper.join(gateway, self, message, now)
+            fresh = self.hello is not None and self.hello.snapshot_version == 0
+            _keeper.join(gateway, self, message, now, fresh)
             await _tell_fleet()
 
     async def _greet(self, hello: Hello) -> None:

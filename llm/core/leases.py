@@ -6,7 +6,8 @@ is low exactly what it needs, so that it is exact and one connection can use it 
 
 Never: more than the limit over all workers together (of requests: capacity + rate x time), also when workers die, as
 what a dead worker held stays spent; or when this process starts again, as nothing is leased until the workers known
-before have said what they used (`expect`), or SETTLE_SECONDS have passed. Can be, for a moment: too strict, by what
+before have said what they used (`expect`), or SETTLE_SECONDS have passed; if one of them cannot tell, because it died
+as well, all begins empty. Can be, for a moment: too strict, by what
 other workers hold unused (a second's worth at most), by the slots of a dead worker (SLOT_SECONDS), while settling (each
 worker then has its share), and by token estimates until they are corrected. Two things come on top: a worker alone cut
 off from a control plane that others still reach adds its share, which is deducted when it is back; and when the control
@@ -81,6 +82,9 @@ class Keeper:
         """Who is connected, and by which connection."""
         self._awaited: set[str] | None = None
         self._settle_by = now + SETTLE_SECONDS
+        self._began = now
+        self._blind = False
+        """Somebody may have used something nobody can tell of: what is there then is only what has come in since."""
 
     def expect(self, names: set[str], now: float) -> None:
         """Wait for these before leasing anything: they may have been leased something by a predecessor."""
@@ -89,17 +93,27 @@ class Keeper:
             self._settle_by = now + SETTLE_SECONDS
 
     def settled(self, now: float) -> bool:
-        return not self._awaited if now < self._settle_by and self._awaited is not None else self._awaited is not None
+        if self._awaited is None:
+            return False
+        if self._awaited and now >= self._settle_by:
+            self._awaited = set()
+            self._go_blind(now)
+        return not self._awaited
 
     def fleet(self, now: float) -> Fleet:
         """What workers are told when one comes or goes."""
         return Fleet(self.epoch, max(1, len(self.workers)), self.settled(now))
 
-    def join(self, worker: str, connection: object, state: LeaseState, now: float) -> None:
-        """A worker is connected (again) and says what it has used that this keeper does not know of."""
+    def join(self, worker: str, connection: object, state: LeaseState, now: float, fresh: bool = False) -> None:
+        """A worker is connected (again) and says what it has used that this keeper does not know of.
+
+        `fresh`: it has just begun, and cannot tell what another process of its name used.
+        """
         self.workers[worker] = connection
-        if self._awaited is not None:
+        if self._awaited and worker in self._awaited:
             self._awaited.discard(worker)
+            if fresh:
+                self._go_blind(now)
         for account in self.accounts.values():
             account.slots.pop(worker, None)
             account.gone.pop(worker, None)
@@ -162,6 +176,17 @@ class Keeper:
         if returned.slots:
             account.slots[worker] = max(0, account.slots.get(worker, 0) - returned.slots)
 
+    def _go_blind(self, now: float) -> None:
+        self._blind = True
+        for account in self.accounts.values():
+            self._empty(account, now)
+
+    def _empty(self, account: Account, now: float) -> None:
+        """As if all had been used when this keeper began."""
+        for bucket in (account.requests, account.tokens):
+            if bucket is not None:
+                bucket.level = min(bucket.fill(now), bucket.rate * (now - self._began))
+
     def _account(self, subject: str, limits: Limits, now: float) -> Account | None:
         account = self.accounts.get(subject)
         if account is None:
@@ -170,6 +195,8 @@ class Keeper:
                 if len(self.accounts) >= MAX_ACCOUNTS:
                     return None
             account = self.accounts[subject] = Account(limits, now)
+            if self._blind:
+                self._empty(account, now)
         else:
             account.limit(limits, now)
         return account

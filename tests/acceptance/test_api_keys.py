@@ -1,5 +1,7 @@
 """API keys and their limits as a client meets them: `serve` with three gateway workers behind one port."""
 
+import os
+import signal
 import threading
 import time
 from collections import Counter
@@ -86,3 +88,34 @@ def test_concurrent_requests_are_bounded_over_all_workers(product: Running) -> N
 def test_strangers_are_refused_and_health_is_open(product: Running) -> None:
     assert chat(product, "not-needed").status_code == 401
     assert httpx.get(f"{product.gateway_url}/health", timeout=30).status_code == 200
+
+
+def test_the_limit_holds_when_a_worker_and_the_control_plane_are_killed(product: Running) -> None:
+    """Last, as it leaves its marks: `kill -9` of both while a client hammers."""
+    key, _ = make_key(product, requestsPerMinute=30)
+    began, counts, killed = time.monotonic(), Counter[int](), False
+    back = None
+    while back is None or time.monotonic() - back < 2:
+        try:
+            with ThreadPoolExecutor(6) as pool:
+                counts.update(pool.map(lambda _: chat(product, key).status_code, range(12)))
+        except httpx.TransportError:
+            continue  # it met the killed worker; the others' answers of this round are not counted
+        if not killed:
+            os.kill(product.pid("gateway-1"), signal.SIGKILL)
+            os.kill(product.pid("control"), signal.SIGKILL)
+            killed = True
+        elif back is None and all(connected(product) for _ in range(30)):
+            back = time.monotonic()
+        assert time.monotonic() - began < 60, "the product did not come back"
+    assert set(counts) <= {200, 429}
+    assert counts[200] <= 30 + (time.monotonic() - began) * 0.5
+
+
+def connected(product: Running) -> bool:
+    """Whether the worker we meet has its uplink."""
+    try:
+        health = httpx.get(f"{product.gateway_url}/health", timeout=30).json()
+    except httpx.TransportError:
+        return False
+    return bool(health["uplink"]["connected"])

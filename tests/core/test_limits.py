@@ -130,6 +130,21 @@ def test_a_new_keeper_leases_nothing_until_those_known_before_have_said_what_the
     late.expect({"never"}, 0)
     assert not late.settled(SETTLE_SECONDS - 0.1)
     assert late.settled(SETTLE_SECONDS)
+    assert not ask(late, "a", SETTLE_SECONDS, Limits(requests_per_minute=6), requests=1)
+    assert ask(late, "a", 10.1, Limits(requests_per_minute=6), requests=1)
+
+
+def test_a_new_keeper_begins_empty_when_a_worker_died_as_well() -> None:
+    limits = Limits(requests_per_minute=6)
+    keeper = Keeper("two", 0)
+    keeper.expect({"a", "b"}, 0)
+    keeper.join("a", "a", LeaseState((Used("key:1", limits, requests=1),)), 0)
+    keeper.join("b", "b", LeaseState(), 1, fresh=True)
+    assert not ask(keeper, "a", 9.9, limits, requests=1)
+    assert ask(keeper, "a", 10.1, limits, requests=1)
+    assert not ask(keeper, "a", 10.2, limits, requests=1)
+    keeper.join("c", "c", LeaseState(), 11, fresh=True)
+    assert ask(keeper, "c", 70.3, limits, requests=1)
 
 
 def test_an_edited_limit_keeps_what_was_used() -> None:
