@@ -87,6 +87,7 @@ async def test_a_killed_worker_cuts_its_readers_off_and_hides_nothing_of_the_oth
         for reader in readers:
             with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
                 await rest(reader)
+        await processes[holder].ended()  # or its listening socket could still take a connection
         provider.answers = [stream(*EVENTS, DONE)]
         assert {(await resume(port, "cut", 2)).status for _ in range(5)} == {404}
         processes[1 - holder].kill(signal.SIGTERM)
