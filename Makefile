@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 RUN    := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 
-.PHONY: serve setup setup-dev test test-fast check format lock bench bench-peers schema migrations picture clean help
+.PHONY: serve setup setup-dev test test-fast check format lock compile bench bench-peers schema migrations picture clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -63,6 +63,9 @@ migrations: setup-dev ## write missing migrations
 lock: setup-dev ## pin requirements.in and requirements-dev.in with hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links --no-emit-index-url --custom-compile-command "make lock" --python-version 3.11 requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links --no-emit-index-url --custom-compile-command "make lock" --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+
+compile: setup-dev ## the gateway's busiest modules as machine code: optional, about a fifth faster (needs a C compiler)
+	$(BIN)/python -m llm.gateway.compiled
 
 bench: setup-dev ## our figures against the limits (needs wrk and nginx)
 	$(BIN)/python -m benchmarks

@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from llm.gateway import compiled
+
 ROOT = Path(__file__).resolve().parent.parent
 Round = TypeVar("Round")
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -103,7 +105,12 @@ def write_result(row: int, name: str, figures: Mapping[str, Any]) -> Path:
         "row": row,
         "name": name,
         "at": now.isoformat(timespec="seconds"),
-        "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()},
+        "machine": {
+            "cpus": os.cpu_count(),
+            "python": platform.python_version(),
+            "system": platform.platform(),
+            "compiled": compiled.is_current(),
+        },
         **figures,
     }
     RESULTS.mkdir(exist_ok=True)

@@ -49,6 +49,8 @@ def table() -> str:
             lines.append(f"| {row} | {work} | {against} | not measured yet | | |")
         else:
             figure, goal = figures(found)
+            if found["machine"].get("compiled"):
+                figure += " (compiled)"
             lines.append(f"| {row} | {work} | {against} | {figure} | {goal} | {found['at'][:16].replace('T', ' ')} |")
     latest = max((json.loads(path.read_text()) for path in RESULTS.glob("*.json")), key=lambda one: str(one["at"]))
     machine = latest["machine"]

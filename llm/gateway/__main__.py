@@ -6,11 +6,15 @@ import os
 import resource
 import sys
 
-from llm.gateway.certificates import CertificateError
-from llm.gateway.journal import JournalLocked
-from llm.gateway.server import run
-from llm.gateway.settings import SettingsError, read_settings
-from llm.gateway.worker import serve
+from llm.gateway import compiled
+
+compiled.use()  # before any module that may be there compiled is imported
+
+from llm.gateway.certificates import CertificateError  # noqa: E402
+from llm.gateway.journal import JournalLocked  # noqa: E402
+from llm.gateway.server import run  # noqa: E402
+from llm.gateway.settings import SettingsError, read_settings  # noqa: E402
+from llm.gateway.worker import serve  # noqa: E402
 
 
 def main() -> None:

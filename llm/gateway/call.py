@@ -51,8 +51,6 @@ class Call:
     """Time spent waiting for providers."""
     first_byte_at: int | None = None
     _labels: tuple[str | None, str | None, str | None] | None = None
-    slot = NO_SLOT
-    """In the register of calls at a provider."""
     stream: "Relay | None" = None
     key: ApiKey | None = None
     admitted: "Admitted | None" = None
@@ -64,6 +62,8 @@ class Call:
     """The API key the call was made with: who may read its stream again."""
 
     def __init__(self, exchange: Exchange, gateway: Gateway, operation: Operation) -> None:
+        self.slot = NO_SLOT
+        """In the register of calls at a provider."""
         self.operation = operation
         self.exchange = exchange
         self.gateway = gateway

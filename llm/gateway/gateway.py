@@ -21,7 +21,7 @@ from llm.core.model_list import ModelList
 from llm.core.routing import Catalogue
 from llm.core.snapshot import Provider, ProviderKey, Snapshot
 from llm.core.uplink import Observation
-from llm.gateway import register
+from llm.gateway import compiled, register
 from llm.gateway.admission import Admission
 from llm.gateway.exchange import Exchange
 from llm.gateway.journal import Journal
@@ -193,6 +193,7 @@ class Gateway:
             "status": "degraded" if problems else "ok",
             "problems": problems,
             "gateway": self.settings.name,
+            "compiled": compiled.active,
             "uplink": {"connected": self.uplink_connected()},
             "snapshot": {"version": catalogue.version if catalogue else None, "age_seconds": age},
             "journal": {"lag": self.journal.lag, "bytes": self.journal.size, "accepting": self.journal.accepting},

@@ -46,8 +46,6 @@ class Reply:
     """The request is on its way: from here on it may cost money."""
     replaced = False
     """It was sent again, because the first connection was stale."""
-    deadline = FOREVER
-    """In loop time. Whoever waits may move it."""
     error: LlmError | None = None
     connection: "ProviderConnection | HttpxCall | None" = None
     head = b""
@@ -58,6 +56,8 @@ class Reply:
 
     def __init__(self, streamed: bool, size_limit: int) -> None:
         self.streamed = streamed
+        self.deadline = FOREVER
+        """In loop time. Whoever waits may move it."""
         self.arrived = Signal()
         """Fired when everything is there (streamed: the head), or something went wrong."""
         self.headers: dict[bytes, bytes] = {}

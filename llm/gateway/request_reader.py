@@ -9,7 +9,7 @@ more without the offer. A head that was parsed before, byte for byte, is not par
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import httptools
 
@@ -42,7 +42,8 @@ class KnownHeads:
     """
 
     __slots__ = ("found",)
-    MOST, LONGEST = 1_024, 2_048
+    MOST: Final = 1_024
+    LONGEST: Final = 2_048
 
     def __init__(self) -> None:
         self.found: dict[bytes, tuple[int, str, bytes, bytes, Headers, dict[bytes, bytes]]] = {}
