@@ -44,6 +44,12 @@ class Provider(models.Model):
         default="cancel",
         help_text="Read on where the provider bills the whole answer anyway: then it is booked as reported.",
     )
+    members = models.JSONField(
+        "members of a request it takes otherwise",
+        default=dict,
+        blank=True,
+        help_text='Their other name, or null where it refuses them, e.g. {"seed": "random_seed", "n": null}.',
+    )
     enabled = models.BooleanField(default=True)
     source = models.CharField(max_length=20, choices=Source.choices, default=Source.ADMIN, editable=False)
     edited = models.JSONField(default=list, editable=False)
@@ -84,6 +90,25 @@ class ProviderKey(models.Model):
 
     def __repr__(self) -> str:
         return f"<ProviderKey {self.pk} {vault.masked(self.fingerprint)}>"
+
+
+class ProviderProbe(models.Model):
+    """What asking a provider for its list of models gave last. No configuration: it raises no version.
+
+    `next_at` is when it is asked again; whoever moves it on does the asking, so that several workers ask once.
+    """
+
+    provider = models.OneToOneField(Provider, on_delete=models.CASCADE, related_name="probe")
+    next_at = models.DateTimeField(db_index=True)
+    checked_at = models.DateTimeField(null=True)
+    ok = models.BooleanField(default=False)
+    problem = models.CharField(max_length=300, blank=True, help_text="Why not; nothing the provider said is in it.")
+    latency_ms = models.FloatField(default=0)
+    listed = models.PositiveIntegerField(default=0, help_text="Models it listed.")
+    digest = models.CharField(max_length=64, blank=True, help_text="Of the list that was last taken in.")
+
+    def __str__(self) -> str:
+        return "never asked" if self.checked_at is None else "answers" if self.ok else self.problem
 
 
 class Model(models.Model):

@@ -77,7 +77,14 @@ def _provider(row: Provider) -> snapshot.Provider | None:
     if not row.configured or (row.auth != "none" and not keys):
         return None
     return snapshot.Provider(
-        row.slug, row.provider_type, row.dialect, row.base_url, row.auth, keys, on_hang_up=row.on_hang_up
+        row.slug,
+        row.provider_type,
+        row.dialect,
+        row.base_url,
+        row.auth,
+        keys,
+        on_hang_up=row.on_hang_up,
+        members=row.members,
     )
 
 

@@ -51,7 +51,7 @@ class WordsField(forms.CharField):
 class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Provider
-        fields = ("name", "provider_type", "base_url", "auth", "dialect", "on_hang_up", "enabled")
+        fields = ("name", "provider_type", "base_url", "auth", "dialect", "on_hang_up", "members", "enabled")
 
     def clean_name(self) -> str:
         name = checked(check.check_name, self.cleaned_data["name"])
@@ -64,6 +64,12 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_base_url(self) -> str:
         url: str = self.cleaned_data["base_url"]
         return checked(check.check_base_url, url) if url else ""
+
+    def clean_members(self) -> dict[str, str | None]:
+        try:
+            return check.check_members(self.cleaned_data["members"])
+        except check.BadInput as refusal:
+            raise ValidationError(str(refusal), code=refusal.code) from None
 
 
 class ProviderKeyForm(forms.ModelForm):  # type: ignore[type-arg]

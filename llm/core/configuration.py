@@ -25,10 +25,12 @@ MAX_URL = 500
 MAX_SECRET = 4_000
 MAX_MODELS = 1_000
 MAX_CAPABILITIES = 50
+MAX_MEMBERS = 50
 MAX_TOKENS = 1_000_000_000
 MAX_USD_PER_TOKEN = Decimal(1)
 """No model costs a dollar per token: a higher figure is a slip, e.g. a price per million tokens."""
 
+_MEMBER = re.compile(r"[a-z][a-z0-9_]{0,60}")
 _MODEL_ID = re.compile(r"[A-Za-z0-9][\w.:/@+-]*", re.ASCII)
 
 
@@ -123,6 +125,19 @@ def check_base_url(given: str) -> str:
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise bad("baseUrl", "must not carry credentials, a query or a fragment; keys have a field of their own")
     return url
+
+
+def check_members(given: object) -> dict[str, str | None]:
+    """Members of a request a provider takes otherwise: name -> other name, or None where it refuses them."""
+    if given in (None, ""):
+        return {}
+    if not isinstance(given, dict) or len(given) > MAX_MEMBERS:
+        raise bad("members", f"must be a JSON object of at most {MAX_MEMBERS} names")
+    for name, other in given.items():
+        words = (str(name), "x" if other is None else str(other))
+        if name in ("model", "messages", "stream") or not all(_MEMBER.fullmatch(word) for word in words):
+            raise bad("members", f"cannot have {_shown(str(name))}: write names of a-z, 0-9 and _, or null")
+    return given
 
 
 def check_secret(given: str) -> str:

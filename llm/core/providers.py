@@ -1,12 +1,11 @@
-"""The providers we know, as rows: their OpenAI-compatible endpoint and the names of their environment variables.
+"""The providers we know, as rows: where they are, how they take a key, and which members of a request they refuse.
 
-A provider belongs here when it differs from the others only in data: base URL (with its version path), how the key is
-sent, the environment names. One whose wire differs gets a dialect in `dialects/` and names it in its row. Nothing here
-is read at call time: `services.seed_catalogue` copies the rows into tables, where an administrator may change them.
-Base URLs are those of each provider's own documentation page, named in `source`. Next file: `catalogue.py`, the models.
+A provider belongs here when it differs from the others only in data. One whose wire differs gets a dialect in
+`dialects/` and names it in its row. Nothing here is read at call time: `services.seed_catalogue` copies the rows into
+tables, where an administrator may change them. Figures are those of each provider's own page, named in `source`.
+Next files: `provider_environment.py`, keys and addresses from outside; `catalogue.py`, the models.
 """
 
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import msgspec
@@ -34,7 +33,21 @@ class ProviderRow(msgspec.Struct, frozen=True):
     """Added to a base URL given without any path, as in `ANTHROPIC_BASE_URL=https://api.anthropic.com`."""
     auth: str = "bearer"
     dialect: str = "openai"
+    local: bool = False
+    """A server of one's own: free of charge, and a key only if it was started with one."""
+    members: dict[str, str | None] = {}
+    """Members of a request it knows under another name, or refuses (None): see `request_fit.py`."""
+    prices: str = ""
+    """Its name in the kept price list, where that is not ours."""
 
+    @property
+    def key_optional(self) -> bool:
+        """Whether it may be called without a key although it could take one."""
+        return self.local or self.name == "custom"
+
+
+LIMIT: dict[str, str | None] = {"max_completion_tokens": "max_tokens"}
+"""For those that know the limit on an answer only by its older name."""
 
 PROVIDERS: tuple[ProviderRow, ...] = (
     ProviderRow(
@@ -69,6 +82,8 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         base_url="http://127.0.0.1:11434/v1",
         auth="none",
         prefixes=("OLLAMA",),
+        local=True,
+        members={**LIMIT, "n": None},
         source="https://docs.ollama.com/api/openai-compatibility",
     ),
     ProviderRow(
@@ -88,6 +103,7 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         base_url="https://api.groq.com/openai/v1",
         version_path="/openai/v1",
         prefixes=("GROQ",),
+        members={"logprobs": None, "top_logprobs": None, "logit_bias": None, "n": None},
         source="https://console.groq.com/docs/openai",
     ),
     ProviderRow(
@@ -96,6 +112,11 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         provider_type="custom",
         base_url="https://api.mistral.ai/v1",
         prefixes=("MISTRAL",),
+        members={
+            **LIMIT,
+            "seed": "random_seed",
+            **dict.fromkeys(("stream_options", "user", "logprobs", "top_logprobs", "logit_bias", "store", "metadata")),
+        },
         source="https://docs.mistral.ai/api/",
     ),
     ProviderRow(
@@ -104,6 +125,7 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         provider_type="custom",
         base_url="https://api.deepseek.com/v1",
         prefixes=("DEEPSEEK",),
+        members={**LIMIT, "n": None},
         source="https://api-docs.deepseek.com/",
     ),
     ProviderRow(
@@ -112,6 +134,7 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         provider_type="custom",
         base_url="https://api.together.xyz/v1",
         prefixes=("TOGETHER",),
+        members=LIMIT,
         source="https://docs.together.ai/docs/openai-api-compatibility",
     ),
     ProviderRow(
@@ -129,7 +152,86 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         provider_type="custom",
         base_url="https://api.x.ai/v1",
         prefixes=("XAI",),
+        prices="x-ai",
         source="https://docs.x.ai/docs/api-reference",
+    ),
+    ProviderRow(
+        name="fireworks",
+        title="Fireworks",
+        provider_type="custom",
+        base_url="https://api.fireworks.ai/inference/v1",
+        version_path="/inference/v1",
+        prefixes=("FIREWORKS",),
+        members=LIMIT,
+        source="https://docs.fireworks.ai/tools-sdks/openai-compatibility",
+    ),
+    ProviderRow(
+        name="perplexity",
+        title="Perplexity",
+        provider_type="custom",
+        base_url="https://api.perplexity.ai",
+        version_path="",
+        prefixes=("PERPLEXITY",),
+        members={**LIMIT, "n": None},
+        source="https://docs.perplexity.ai/guides/chat-completions-guide",
+    ),
+    ProviderRow(
+        name="cerebras",
+        title="Cerebras",
+        provider_type="custom",
+        base_url="https://api.cerebras.ai/v1",
+        prefixes=("CEREBRAS",),
+        members=dict.fromkeys(
+            ("frequency_penalty", "presence_penalty", "logit_bias", "parallel_tool_calls", "service_tier", "n")
+        ),
+        source="https://inference-docs.cerebras.ai/resources/openai",
+    ),
+    ProviderRow(
+        name="nvidia",
+        title="NVIDIA NIM",
+        provider_type="custom",
+        base_url="https://integrate.api.nvidia.com/v1",
+        prefixes=("NVIDIA", "NVIDIA_NIM"),
+        members=LIMIT,
+        source="https://docs.nvidia.com/nim/large-language-models/latest/reference/api-reference.html",
+    ),
+    ProviderRow(
+        name="cohere",
+        title="Cohere",
+        provider_type="custom",
+        base_url="https://api.cohere.ai/compatibility/v1",
+        version_path="/compatibility/v1",
+        prefixes=("COHERE",),
+        members={
+            **LIMIT,
+            **dict.fromkeys(("n", "logit_bias", "top_logprobs", "parallel_tool_calls", "store", "metadata")),
+        },
+        source="https://docs.cohere.com/docs/compatibility-api",
+    ),
+    ProviderRow(
+        name="huggingface",
+        title="Hugging Face router",
+        provider_type="custom",
+        base_url="https://router.huggingface.co/v1",
+        prefixes=("HUGGINGFACE", "HF"),
+        source="https://huggingface.co/docs/inference-providers/index",
+    ),
+    *(
+        ProviderRow(
+            name=name,
+            title=title,
+            provider_type="custom",
+            base_url="",
+            prefixes=(prefix,),
+            local=True,
+            members=LIMIT,
+            source=source,
+        )
+        for name, title, prefix, source in (
+            ("vllm", "vLLM", "VLLM", "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html"),
+            ("lmstudio", "LM Studio", "LMSTUDIO", "https://lmstudio.ai/docs/app/api/endpoints/openai"),
+            ("llamacpp", "llama.cpp", "LLAMACPP", "https://github.com/ggml-org/llama.cpp/tree/master/tools/server"),
+        )
     ),
     ProviderRow(
         name="custom",
@@ -137,21 +239,9 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         provider_type="custom",
         base_url="",
         prefixes=("CUSTOM",),
-        source="any OpenAI-compatible endpoint: vLLM, LM Studio, llama.cpp, ...",
+        source="any other OpenAI-compatible endpoint",
     ),
 )
-
-
-class EnvironmentSettings(msgspec.Struct, frozen=True):
-    """What the environment says of one provider. Its repr hides the keys."""
-
-    keys: tuple[str, ...]
-    """Each once, in the order given."""
-    base_url: str
-    """Empty when the environment names none."""
-
-    def __repr__(self) -> str:
-        return f"EnvironmentSettings(keys=<{len(self.keys)}>, base_url={self.base_url!r})"
 
 
 def provider_row(name: str) -> ProviderRow | None:
@@ -162,19 +252,6 @@ def provider_row(name: str) -> ProviderRow | None:
 def provider_defaults(provider_type: str) -> ProviderRow:
     """The row a new provider of that type starts from; an unknown type starts as `custom`."""
     return provider_row(provider_type) or PROVIDERS[-1]
-
-
-def read_environment(row: ProviderRow, environ: Mapping[str, str]) -> EnvironmentSettings:
-    """Keys from `<prefix>_API_KEY` and the comma-separated `<prefix>_API_KEYS`, base URL from `<prefix>_BASE_URL`."""
-    keys: dict[str, None] = {}
-    base_url = ""
-    for prefix in row.prefixes:
-        given = environ.get(f"{prefix}_API_KEY", "") + "," + environ.get(f"{prefix}_API_KEYS", "")
-        keys.update(dict.fromkeys(key.strip() for key in given.split(",") if key.strip()))
-        base_url = base_url or environ.get(f"{prefix}_BASE_URL", "").strip()
-    if row.auth == "none":
-        keys = {}
-    return EnvironmentSettings(tuple(keys), complete_base_url(row, base_url) if base_url else "")
 
 
 def complete_base_url(row: ProviderRow, url: str) -> str:

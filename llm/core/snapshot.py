@@ -38,6 +38,8 @@ class Provider(msgspec.Struct, frozen=True, omit_defaults=True):
     """Sent with every call, e.g. a version header."""
     on_hang_up: str = "cancel"
     """When the client has gone: `cancel` the call, or `drain` its answer (where all of it is billed anyway)."""
+    members: dict[str, str | None] = {}
+    """Members of a request it knows under another name, or refuses: `request_fit.py`."""
 
 
 class Model(msgspec.Struct, frozen=True, omit_defaults=True):

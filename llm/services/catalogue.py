@@ -35,9 +35,16 @@ def update_unedited(row: Provider | Model, wanted: dict[str, Any]) -> bool:
 
 
 def _seed_provider(row: ProviderRow) -> tuple[Provider, bool]:
-    wanted = {"name": row.title, "provider_type": row.provider_type, "dialect": row.dialect, "auth": row.auth}
+    wanted = {
+        "name": row.title,
+        "provider_type": row.provider_type,
+        "dialect": row.dialect,
+        "members": dict(row.members),
+    }
+    if not row.key_optional:  # else `environment.py` knows whether there is a key
+        wanted["auth"] = row.auth
     provider, made = Provider.objects.get_or_create(
-        slug=row.name, defaults={**wanted, "base_url": row.base_url, "source": Source.CATALOGUE}
+        slug=row.name, defaults={"auth": row.auth, **wanted, "base_url": row.base_url, "source": Source.CATALOGUE}
     )
     return provider, made or update_unedited(provider, wanted)
 

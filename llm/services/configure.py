@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llm.core.configuration import ModelSettings, ProviderSettings, bad, slug_of
-from llm.core.providers import PROVIDERS, provider_defaults
+from llm.core.providers import provider_defaults
 from llm.models import Model, Provider, ProviderKey, Source
 from llm.services.configuration import holds, seal_into, writing
 
@@ -36,13 +36,13 @@ def _provider(wanted: ProviderSettings) -> Provider:
     if provider is None:
         if not (wanted.base_url or row.base_url):
             raise bad("baseUrl", f"is required for a new provider of type {wanted.provider_type}")
-        known = any(slug == known.name for known in PROVIDERS)
         provider = Provider(
             slug=slug,
             provider_type=row.provider_type,
             dialect=row.dialect,
             base_url=row.base_url,
-            auth=row.auth if known or wanted.api_key or row.name != "custom" else "none",
+            auth=row.auth if wanted.api_key or not row.key_optional else "none",
+            members=dict(row.members),
             source=Source.API,
         )
     elif provider.provider_type != row.provider_type:

@@ -8,7 +8,8 @@ one, the built-in address returns. Impossible values raise BadInput naming the v
 from collections.abc import Mapping
 
 from llm.core.configuration import BadInput, bad, check_base_url, check_secret
-from llm.core.providers import PROVIDERS, EnvironmentSettings, ProviderRow, read_environment
+from llm.core.provider_environment import EnvironmentSettings, read_environment
+from llm.core.providers import PROVIDERS, ProviderRow
 from llm.models import Provider, ProviderKey, Source
 from llm.services.catalogue import update_unedited
 from llm.services.configuration import holds, seal_into, writing
@@ -52,12 +53,17 @@ def _sync_provider(row: ProviderRow, given: EnvironmentSettings) -> bool:
             name=row.title,
             provider_type=row.provider_type,
             dialect=row.dialect,
-            auth=row.auth,
+            auth="none" if row.key_optional and not given.keys else row.auth,
+            members=dict(row.members),
             base_url=given.base_url or row.base_url,
             source=Source.ENVIRONMENT,
         )
         return _sync_keys(provider, given.keys) or True
-    changed = update_unedited(provider, {"base_url": given.base_url or row.base_url})
+    wanted = {"base_url": given.base_url or row.base_url}
+    if row.key_optional and provider.source == Source.ENVIRONMENT:
+        stored = provider.keys.exclude(source=Source.ENVIRONMENT).exists()
+        wanted["auth"] = row.auth if given.keys or stored else "none"
+    changed = update_unedited(provider, wanted)
     return _sync_keys(provider, given.keys) or changed
 
 

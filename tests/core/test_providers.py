@@ -8,7 +8,8 @@ from billing.core.pricing import Usage, cost_nano, usd
 from llm.core import configuration as check
 from llm.core import vault
 from llm.core.catalogue import MODELS
-from llm.core.providers import PROVIDERS, complete_base_url, provider_row, read_environment
+from llm.core.provider_environment import read_environment
+from llm.core.providers import PROVIDERS, complete_base_url, provider_row
 
 # The cost table of the product's guide, as printed: 100 tokens in, 50 out.
 COST_TABLE = [

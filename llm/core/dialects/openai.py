@@ -16,6 +16,7 @@ from llm.core.errors import ProviderBroken, ProviderError, redact
 from llm.core.operations import OPERATIONS, Attempt, StreamDecoder
 from llm.core.operations.members import rewrite
 from llm.core.operations.usage import with_cost
+from llm.core.request_fit import fit
 from llm.core.snapshot import Provider, ProviderKey
 
 operations = frozenset(one.name for one in OPERATIONS.values())
@@ -34,8 +35,12 @@ def credentials(provider: Provider, key: ProviderKey | None) -> dict[str, str]:
 def encode(attempt: Attempt) -> Outgoing:
     """The client's bytes with what must change, changed."""
     operation, request, body = attempt.operation, attempt.request, attempt.body
-    changed = rewrite(body, request.model, attempt.deployment.model_json, operation.changes(body, request))
-    return Outgoing(operation.path, NOTHING, changed)
+    changes, provider = operation.changes(body, request), attempt.deployment.provider
+    dropped: tuple[str, ...] = ()
+    if provider.members:
+        changes, dropped = fit(provider, body, changes)
+    changed = rewrite(body, request.model, attempt.deployment.model_json, changes)
+    return Outgoing(operation.path, NOTHING, changed, dropped)
 
 
 def decode(attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None]:
