@@ -11,6 +11,7 @@ import threading
 from typing import Any
 
 from celery import Celery, bootsteps
+from django.conf import settings
 from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "circuit_breaker.settings")
@@ -27,11 +28,12 @@ class Sweeper(bootsteps.StartStopStep):
     """Calls `workflows.tasks.sweep` and `agents.tasks.settle` every SWEEP_SECONDS while the worker runs."""
 
     requires = ("celery.worker.components:Pool",)
+    name_of_thread = "sweeper"
 
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=self.name_of_thread, daemon=True)
 
     def start(self, worker: Any) -> None:
         self._thread.start()
@@ -42,21 +44,43 @@ class Sweeper(bootsteps.StartStopStep):
     def terminate(self, worker: Any) -> None:
         self._stop.set()
 
-    def _run(self) -> None:
-        from django.conf import settings
-        from django.db import close_old_connections
+    def seconds(self) -> float:
+        return float(settings.SWEEP_SECONDS)
 
+    def work(self) -> None:
         from agents.tasks import settle
         from workflows.tasks import sweep
 
-        while not self._stop.wait(settings.SWEEP_SECONDS):
+        sweep()
+        settle()
+
+    def _run(self) -> None:
+        from django.db import close_old_connections
+
+        while not self._stop.wait(self.seconds()):
             try:
-                sweep()
-                settle()
-            except Exception:  # a database that is away comes back; the next sweep makes up for it
-                logger.exception("The sweep failed; the next is in %s s", settings.SWEEP_SECONDS)
+                self.work()
+            except Exception:  # a database that is away comes back; the next turn makes up for it
+                logger.exception("The %s failed; it tries again in %s s", self.name_of_thread, self.seconds())
             finally:
                 close_old_connections()
 
 
-app.steps["worker"].add(Sweeper)
+class Prober(Sweeper):
+    """Asks providers for their models when it is their turn: on a thread of its own, as a provider may be slow."""
+
+    name_of_thread = "prober"
+
+    def include_if(self, worker: Any) -> bool:
+        return bool(settings.HEALTH_CHECK_SECONDS)
+
+    def seconds(self) -> float:
+        return 1.0
+
+    def work(self) -> None:
+        from llm.tasks import probe_due
+
+        probe_due()
+
+
+app.steps["worker"].update({Sweeper, Prober})

@@ -157,6 +157,10 @@ BURST_ALLOWANCE = env.integer("BURST_ALLOWANCE", 0, 0, 1_000_000_000)  # 0: a mi
 CORS_ENABLED = env.boolean("CORS_ENABLED", True)
 CORS_ORIGINS = env.listed("CORS_ORIGINS")
 
+# How often providers are asked for their list of models, which shows whether they answer; 0: never.
+HEALTH_CHECK_SECONDS = env.seconds("HEALTH_CHECK_SECONDS", 60.0, 0, 86_400)
+PROVIDER_CA_FILE = env.text("PROVIDER_CA_FILE")
+
 # --- applications ----------------------------------------------------------------------------------------------------
 # `daphne` itself is not among them: its app only replaces `runserver`, and would load Twisted into every command.
 INSTALLED_APPS = [
@@ -279,7 +283,9 @@ LOGGING = {
         "celery": {"level": "WARNING" if LOG_LEVEL == "info" else _django_level},
         "kombu": {"level": "WARNING" if LOG_LEVEL == "info" else _django_level},
         "httpx": {"level": "WARNING"},
-        "llm.services.ollama": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},  # at debug it and hpack write headers down, keys among them
+        "hpack": {"level": "WARNING"},
+        "h2": {"level": "WARNING"},
         "psycopg.pool": {"level": "ERROR"},  # a failed request says why by itself; the pool would repeat it for minutes
         "kombu.connection": {"level": "ERROR"},  # "no hostname": folders have none
         "asyncio": {"level": "WARNING" if LOG_LEVEL in ("info", "debug", "trace") else _django_level},

@@ -1,6 +1,7 @@
 """GraphQL of providers and models. Prices are USD per token as floats, made from integers at this edge only.
 
-No resolver can reach a secret: keys appear as a count. Health is what live gateways observed, nothing else.
+No resolver can reach a secret: keys appear as a count. Health is what live gateways observed of real
+calls; where there was none lately, what the last probe (asking for the list of models) gave.
 """
 
 from collections.abc import Iterable
@@ -16,11 +17,15 @@ from llm.core import configuration as check
 
 
 class ProviderHealth(graphene.ObjectType):
-    """What live gateways saw of the provider in the last minutes; zeros when no call was made."""
+    """What live gateways saw of the provider in the last minutes; where no call was made, what the last probe gave."""
 
     is_healthy = graphene.Boolean(
-        required=True, description="It is configured, and at least half of the recent calls succeeded."
+        required=True,
+        description="It is configured, and half of its recent calls succeeded; without calls: it answers probes.",
     )
+    observed_by = graphene.String(required=True, description="What `isHealthy` rests on: calls, probe, or nothing yet.")
+    checked_at = graphene.DateTime(description="When it was last asked for its list of models; null: never.")
+    problem = graphene.String(description="What was wrong at that time; null: nothing.")
     error_rate = graphene.Float(required=True, description="Failed calls by all calls, 0 to 1.")
     average_latency_ms = graphene.Float(required=True)
     requests = graphene.Int(required=True, description="Recent calls the figures rest on.")
@@ -168,6 +173,7 @@ def _shown(rows: Iterable[tables.Provider]) -> list[LLMProvider]:
 
 
 def _with_health(row: tables.Provider, figures: selectors.ProviderFigures) -> LLMProvider:
+    health = selectors.provider_health(row, figures)
     return LLMProvider(
         id=row.slug,
         provider_type=row.provider_type,
@@ -177,9 +183,12 @@ def _with_health(row: tables.Provider, figures: selectors.ProviderFigures) -> LL
         configured=row.configured,
         key_count=sum(key.enabled for key in row.keys.all()),
         health_status=ProviderHealth(
-            is_healthy=row.configured and _reachable(row) and not figures.failing,
+            is_healthy=row.configured and _reachable(row) and health.ok,
+            observed_by=health.observed_by,
+            checked_at=health.checked_at,
+            problem=health.problem or None,
             error_rate=figures.error_rate,
-            average_latency_ms=figures.average_latency_ms,
+            average_latency_ms=health.latency_ms,
             requests=figures.requests,
         ),
         models=list(row.models.all()),

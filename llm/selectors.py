@@ -40,6 +40,17 @@ class ProviderFigures:
 
 
 @dataclass(frozen=True)
+class Health:
+    """Whether a provider answers, and how that is known: by `calls`, by a `probe`, or by `nothing` yet."""
+
+    ok: bool
+    observed_by: str
+    latency_ms: float
+    checked_at: datetime | None
+    problem: str
+
+
+@dataclass(frozen=True)
 class GatewayView:
     """One gateway worker, live or not."""
 
@@ -71,7 +82,19 @@ class GatewayFigures:
 def list_providers() -> QuerySet[Provider]:
     """All providers with their keys and offered models, in three queries."""
     offered = Prefetch("models", queryset=Model.objects.filter(enabled=True, available=True))
-    return Provider.objects.prefetch_related("keys", offered)
+    return Provider.objects.select_related("probe").prefetch_related("keys", offered)
+
+
+def provider_health(row: Provider, figures: ProviderFigures) -> Health:
+    """Real calls of the last minutes say more than a probe; a probe says more than nothing."""
+    probe = getattr(row, "probe", None)
+    checked_at = probe.checked_at if probe else None
+    problem = probe.problem if probe and not probe.ok else ""
+    if figures.requests:
+        return Health(not figures.failing, "calls", figures.average_latency_ms, checked_at, problem)
+    if probe is not None and checked_at is not None:
+        return Health(probe.ok, "probe", probe.latency_ms, checked_at, problem)
+    return Health(True, "nothing", 0.0, None, "")
 
 
 def find_provider(name: str) -> Provider | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.forms import BaseModelFormSet, ModelForm
 from django.http import HttpRequest, HttpResponse
@@ -36,7 +36,7 @@ class KeyInline(TabularInline):
 class ProviderAdmin(ModelAdmin):
     form = ProviderForm
     inlines = [KeyInline]
-    list_display = ("name", "provider_type", "base_url", "enabled", "is_configured", "keys_shown")
+    list_display = ("name", "provider_type", "base_url", "enabled", "is_configured", "keys_shown", "answers")
     list_filter = ("provider_type", "enabled", "source")
     search_fields = ("name", "slug", "base_url")
     readonly_fields = ("slug", "source", "edited", "created_at", "updated_at")
@@ -45,10 +45,10 @@ class ProviderAdmin(ModelAdmin):
         ("Where and how", {"fields": ("base_url", "auth", "dialect", "members", "on_hang_up")}),
         ("About this row", {"fields": ("slug", "source", "edited", "created_at", "updated_at")}),
     )
-    actions = ["enable", "disable"]
+    actions = ["enable", "disable", "discover"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
-        rows: QuerySet[Provider] = super().get_queryset(request).prefetch_related("keys")
+        rows: QuerySet[Provider] = super().get_queryset(request).select_related("probe").prefetch_related("keys")
         return rows
 
     @display(description="configured", boolean=True)  # type: ignore[untyped-decorator]
@@ -66,6 +66,27 @@ class ProviderAdmin(ModelAdmin):
     @admin.action(description="Disable selected providers")
     def disable(self, request: HttpRequest, rows: QuerySet[Provider]) -> None:
         self.message_user(request, f"{services.set_enabled(rows, False)} disabled.")
+
+    @admin.display(description="answers")
+    def answers(self, provider: Provider) -> str:
+        probe = getattr(provider, "probe", None)
+        if probe is None or probe.checked_at is None:
+            return "not asked yet"
+        said = f"yes, {probe.listed} models, {probe.latency_ms:.0f} ms" if probe.ok else f"no: {probe.problem}"
+        return f"{said} ({probe.checked_at:%H:%M:%S} UTC)"
+
+    @admin.action(description="Ask selected providers for their models")
+    def discover(self, request: HttpRequest, rows: QuerySet[Provider]) -> None:
+        wanted = [row.slug for row in rows]
+        found = services.discover(wanted)
+        for slug in wanted:
+            answer = found.get(slug)
+            if answer is None:
+                self.message_user(request, f"{slug}: not configured, so not asked.", messages.WARNING)
+            elif answer.ok:
+                self.message_user(request, f"{slug}: {answer.problem or f'{len(answer.models or ())} models'}.")
+            else:
+                self.message_user(request, f"{slug}: {answer.problem}.", messages.ERROR)
 
     @method_decorator(sensitive_post_parameters())
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -24,7 +24,8 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(f"gateway: {error}")
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("websockets").setLevel(logging.WARNING)
+    for name in ("websockets", "httpx", "httpcore", "hpack", "h2"):  # at debug they write headers down, keys among them
+        logging.getLogger(name).setLevel(logging.WARNING)
     _allow_many_connections()
     _collect_rarely()
     try:

@@ -1,8 +1,8 @@
 """All writing to the tables of `llm`: one transaction each, and every change of configuration raises its version.
 
 `configuration` holds the rule and the plain saves and deletes the admin uses; `configure` is the GraphQL mutation;
-`catalogue`, `environment` and `ollama` bring in what is built in, set from outside or found running (call them in this
-order at a start); `gateways` keeps what running gateways say of themselves.
+`catalogue`, `environment` and `discovery` bring in what is built in, set from outside or listed by providers themselves
+(call them in this order at a start); `gateways` keeps what running gateways say of themselves.
 """
 
 from llm.services.catalogue import seed_catalogue
@@ -18,9 +18,9 @@ from llm.services.configuration import (
     set_enabled,
 )
 from llm.services.configure import configure_provider
+from llm.services.discovery import discover, discover_ollama, probe_due
 from llm.services.environment import sync_environment
 from llm.services.gateways import connect_gateway, disconnect_gateway, forget_gateways, observe_gateway
-from llm.services.ollama import discover_ollama
 
 __all__ = [
     "CONFIGURATION_GROUP",
@@ -30,10 +30,12 @@ __all__ = [
     "delete_models",
     "delete_providers",
     "disconnect_gateway",
+    "discover",
     "discover_ollama",
     "forget_gateways",
     "hint",
     "observe_gateway",
+    "probe_due",
     "save_key",
     "save_model",
     "save_provider",

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from llm.core import vault
 from llm.core.configuration import bad, check_secret
-from llm.models import ConfigurationVersion, Model, Provider, ProviderKey, Source
+from llm.models import ConfigurationVersion, Model, Provider, ProviderKey, ProviderProbe, Source
 
 CONFIGURATION_GROUP = "llm.configuration"
 """The channel-layer group that is told of every change."""
@@ -52,6 +52,7 @@ def save_provider(provider: Provider, edited: Iterable[str] = ()) -> None:
     with writing() as change:
         provider.edited = _with(provider.edited, edited)
         provider.save()
+        probe_soon(provider)
         change.made = True
 
 
@@ -69,6 +70,7 @@ def save_key(key: ProviderKey, secret: str | None = None) -> None:
         raise bad("secret", "is missing: a new key needs one")
     with writing() as change:
         key.save()
+        probe_soon(key.provider)
         change.made = True
 
 
@@ -109,6 +111,11 @@ def delete_models(primary_keys: Iterable[int]) -> None:
     """Delete models. Those of the catalogue are back, as built in, at the next start."""
     with writing() as change:
         change.made = Model.objects.filter(pk__in=list(primary_keys)).delete()[0] > 0
+
+
+def probe_soon(provider: Provider) -> None:
+    """Have it asked within a second or so, whenever its turn would be: its key or address is new."""
+    ProviderProbe.objects.filter(provider=provider).update(next_at=timezone.now())
 
 
 def seal_into(key: ProviderKey, secret: str) -> None:

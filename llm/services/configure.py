@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from llm.core.configuration import ModelSettings, ProviderSettings, bad, slug_of
 from llm.core.providers import provider_defaults
 from llm.models import Model, Provider, ProviderKey, Source
-from llm.services.configuration import holds, seal_into, writing
+from llm.services.configuration import holds, probe_soon, seal_into, writing
 
 KEY_LABEL = "configureLlmProvider"
 PRICES_OF_THEIR_OWN = {"cached_input_price", "cache_write_price", "audio_input_price", "audio_output_price"}
@@ -25,6 +25,7 @@ def configure_provider(wanted: ProviderSettings) -> Provider:
             _set_key(provider, wanted.api_key)
         for model in wanted.models:
             _set_model(provider, model)
+        probe_soon(provider)
         change.made = True
     return provider
 

@@ -12,7 +12,7 @@ from llm.core.provider_environment import EnvironmentSettings, read_environment
 from llm.core.providers import PROVIDERS, ProviderRow
 from llm.models import Provider, ProviderKey, Source
 from llm.services.catalogue import update_unedited
-from llm.services.configuration import holds, seal_into, writing
+from llm.services.configuration import holds, probe_soon, seal_into, writing
 
 
 def sync_environment(environ: Mapping[str, str]) -> list[str]:
@@ -79,4 +79,6 @@ def _sync_keys(provider: Provider, wanted: tuple[str, ...]) -> bool:
         key = ProviderKey(provider=provider, label="from the environment", source=Source.ENVIRONMENT)
         seal_into(key, secret)
         key.save()
+    if new:
+        probe_soon(provider)
     return bool(gone or new)
