@@ -27,16 +27,34 @@ class Provider(models.Model):
     """Somewhere calls can be sent."""
 
     TYPES = [(word, word) for word in ("openai", "anthropic", "google", "ollama", "azure", "custom")]
-    AUTH = [(word, word) for word in ("bearer", "api-key", "x-api-key", "none")]
+    AUTH = [(word, word) for word in ("bearer", "native", "api-key", "x-api-key", "none")]
+    DIALECTS = (
+        ("openai", "OpenAI"),
+        ("azure", "Azure OpenAI"),
+        ("anthropic", "Anthropic messages"),
+        ("google", "Gemini generateContent"),
+        ("ollama", "Ollama chat"),
+    )
 
     slug = models.SlugField(max_length=100, unique=True, help_text="Identity: in records and in `provider/model`.")
     name = models.CharField(max_length=100)
     provider_type = models.CharField("type", max_length=20, choices=TYPES)
-    dialect = models.CharField(max_length=20, default="openai", choices=[("openai", "OpenAI chat completions")])
+    dialect = models.CharField(
+        max_length=20,
+        default="openai",
+        choices=DIALECTS,
+        help_text="Gemini at an address ending in /openai, and Ollama at one ending in /v1, speak OpenAI's.",
+    )
     base_url = models.CharField(
         "base URL", max_length=500, blank=True, help_text="With the version path, e.g. https://api.openai.com/v1"
     )
-    auth = models.CharField("sends its key as", max_length=20, choices=AUTH, default="bearer")
+    auth = models.CharField(
+        "sends its key as",
+        max_length=20,
+        choices=AUTH,
+        default="bearer",
+        help_text="bearer: Authorization. native: the header of the dialect itself. Else the name of a header.",
+    )
     on_hang_up = models.CharField(
         "when a client hangs up",
         max_length=10,

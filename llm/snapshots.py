@@ -18,7 +18,7 @@ from billing.core.keys import Limits
 from billing.core.pricing import Price
 from billing.models import ApiKey
 from llm.core import snapshot, vault
-from llm.core.providers import SANDBOX
+from llm.core.providers import SANDBOX, wire_of
 from llm.models import ConfigurationVersion, Model, Provider
 
 SANDBOX_CAPABILITIES = ("text_generation", "function_calling", "embeddings", "sandbox")
@@ -76,10 +76,11 @@ def _provider(row: Provider) -> snapshot.Provider | None:
     keys = () if row.auth == "none" else _keys(row)
     if not row.configured or (row.auth != "none" and not keys):
         return None
+    dialect = wire_of(row.dialect, row.base_url)
     return snapshot.Provider(
         row.slug,
         row.provider_type,
-        row.dialect,
+        dialect,
         row.base_url,
         row.auth,
         keys,

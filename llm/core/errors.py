@@ -176,6 +176,11 @@ def body(error: LlmError) -> bytes:
     return msgspec.json.encode({"error": fields})
 
 
+def event(error: LlmError) -> bytes:
+    """The same as an event of a stream."""
+    return b"data: " + body(error) + b"\n\n"
+
+
 def redact(text: str, secret: str | None) -> str:
     """Foreign text without our key, and cut to a length one can read."""
     if secret:

@@ -109,7 +109,7 @@ def capabilities_of(name: str, words: Iterable[str] = ()) -> tuple[str, ...]:
 def _credentials(auth: str, secret: str | None) -> dict[str, str]:
     if secret is None or auth == "none":
         return {}
-    return {"authorization": f"Bearer {secret}"} if auth == "bearer" else {auth: secret}
+    return {"authorization": f"Bearer {secret}"} if auth in ("bearer", "native") else {auth: secret}
 
 
 def _usable(name: str) -> bool:

@@ -63,28 +63,34 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         title="Anthropic",
         provider_type="anthropic",
         base_url="https://api.anthropic.com/v1",
+        auth="native",
+        dialect="anthropic",
         prefixes=("ANTHROPIC",),
-        source="https://docs.anthropic.com/en/api/openai-sdk (its OpenAI-compatible endpoint, bearer key)",
+        source="https://docs.anthropic.com/en/api/messages",
     ),
     ProviderRow(
         name="google",
         title="Google Gemini",
         provider_type="google",
-        base_url="https://generativelanguage.googleapis.com/v1beta/openai",
-        version_path="/v1beta/openai",
+        base_url="https://generativelanguage.googleapis.com/v1beta",
+        version_path="/v1beta",
+        auth="native",
+        dialect="google",
         prefixes=("GOOGLE", "GEMINI"),
-        source="https://ai.google.dev/gemini-api/docs/openai",
+        source="https://ai.google.dev/api/generate-content",
     ),
     ProviderRow(
         name="ollama",
         title="Ollama",
         provider_type="ollama",
-        base_url="http://127.0.0.1:11434/v1",
+        base_url="http://127.0.0.1:11434",
+        version_path="",
         auth="none",
+        dialect="ollama",
         prefixes=("OLLAMA",),
         local=True,
         members={**LIMIT, "n": None},
-        source="https://docs.ollama.com/api/openai-compatibility",
+        source="https://github.com/ollama/ollama/blob/main/docs/api.md",
     ),
     ProviderRow(
         name="azure",
@@ -93,6 +99,7 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         base_url="",
         version_path="/openai/v1",
         auth="api-key",
+        dialect="azure",
         prefixes=("AZURE", "AZURE_OPENAI"),
         source="https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle (the v1 path)",
     ),
@@ -262,3 +269,12 @@ def complete_base_url(row: ProviderRow, url: str) -> str:
     except ValueError:  # not a URL: left as it is, for the check that can name the variable
         bare = False
     return url + row.version_path if bare else url
+
+
+def wire_of(dialect: str, base_url: str) -> str:
+    """The dialect spoken at an address: Gemini and Ollama offer OpenAI's wire, too, at addresses that end in `/openai`
+    and `/v1`. Who has configured one of those goes on speaking it."""
+    url = base_url.rstrip("/")
+    if (dialect == "google" and url.endswith("/openai")) or (dialect == "ollama" and url.endswith("/v1")):
+        return "openai"
+    return dialect

@@ -12,7 +12,7 @@ import msgspec
 
 from billing.core.pricing import NANO, Price
 from llm.core.deployment import Deployment
-from llm.core.dialects import DIALECTS
+from llm.core.dialects.registry import DIALECTS
 from llm.core.errors import InvalidRequest, ModelNotFound, Unavailable
 from llm.core.model_names import named, undated
 from llm.core.operations import OPERATIONS, Operation, Request
@@ -78,7 +78,7 @@ def usable(provider: Provider) -> bool:
 
 def can(operation: Operation, one: Deployment) -> bool:
     """Whether a deployment can do an operation, as far as its wire and its model's capabilities say."""
-    if operation.name not in DIALECTS[one.provider.dialect].operations:
+    if operation.name not in DIALECTS[one.provider.dialect].crossings:
         return False
     return one.says_embeds or not one.says_generates if operation.embeds else one.says_generates or not one.says_embeds
 

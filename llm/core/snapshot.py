@@ -29,10 +29,10 @@ class Provider(msgspec.Struct, frozen=True, omit_defaults=True):
     provider_type: str
     """openai, anthropic, google, ollama, azure, custom, sandbox."""
     dialect: str
-    """Which wire it speaks; `openai` (chat completions) is the only one so far."""
+    """Which wire it speaks: a name of `dialects/registry.py`."""
     base_url: str
     auth: str = "bearer"
-    """bearer (`Authorization: Bearer`), api-key (`api-key`), x-api-key, or none."""
+    """bearer (`Authorization: Bearer`), native (the dialect's own header), none, or the name of a header."""
     keys: tuple[ProviderKey, ...] = ()
     headers: dict[str, str] = {}
     """Sent with every call, e.g. a version header."""

@@ -46,6 +46,8 @@ class Call:
     """Whom we asked last."""
     route: Route | None = None
     reply: Reply | None = None
+    dropped = b""
+    """The header that names what of the request the provider's wire has no place for."""
     attempts = 0
     provider_ns = 0
     """Time spent waiting for providers."""
@@ -170,8 +172,8 @@ class Call:
         who = b"" if self.deployment is None else self.deployment.header_lines
         known = (content_type, self.request_id, who + self.limit_lines, self.attempts, overhead_us / 1000)
         if cost is None:
-            return HEADERS % known
-        return HEADERS_AND_COST % (*known, cost // NANO, cost % NANO)
+            return HEADERS % known + self.dropped
+        return HEADERS_AND_COST % (*known, cost // NANO, cost % NANO) + self.dropped
 
     def record(
         self,
@@ -182,13 +184,15 @@ class Call:
         estimated_output: int = 0,
         error_code: str | None = None,
         streamed: bool = False,
+        estimated: bool = False,
     ) -> CallRecord:
-        """What the journal stores. Without reported usage, even a partial answer is charged by our estimate."""
+        """What the journal stores. Without reported usage, even a partial answer is charged by our estimate;
+        `estimated` says that `usage` is one already."""
         request, deployment = self.request, self.deployment
         assert request is not None
         assert deployment is not None
-        estimated = usage is None and outcome != "upstream_error"
         if usage is None:
+            estimated = outcome != "upstream_error"
             usage = (
                 Usage()
                 if not estimated
@@ -225,12 +229,19 @@ class Call:
         )
 
     def refuse(self, error: LlmError, cost: int = 0) -> None:
-        """Answer with an error in OpenAI's shape."""
-        refuse(self.exchange, error, self.request_id, self.headers(JSON[1], self.overhead_us(), cost))
+        """Answer with an error in the shape of the operation."""
+        headers = self.headers(JSON[1], self.overhead_us(), cost)
+        refuse(self.exchange, error, self.request_id, headers, self.operation)
 
 
-def refuse(exchange: Exchange, error: LlmError, request: bytes, headers: HeaderLines | None = None) -> None:
-    """The same for any exchange."""
+def refuse(
+    exchange: Exchange,
+    error: LlmError,
+    request: bytes,
+    headers: HeaderLines | None = None,
+    operation: Operation | None = None,
+) -> None:
+    """The same for any exchange; in OpenAI's shape where it is about no operation."""
     headers = headers or lines([JSON, (b"x-request-id", request)])
     if isinstance(error, RateLimited):
         headers += error.lines
@@ -238,7 +249,8 @@ def refuse(exchange: Exchange, error: LlmError, request: bytes, headers: HeaderL
         headers += b"retry-after: %d\r\n" % max(1, round(error.retry_after))
     if isinstance(error, MethodNotAllowed):
         headers += b"allow: %b\r\n" % error.allowed.encode("ascii")
-    exchange.respond(error.status, headers, error_body(error))
+    body = error_body(error) if operation is None else operation.error_body(error)
+    exchange.respond(error.status, headers, body)
 
 
 def _new_id() -> str:

@@ -33,7 +33,7 @@ EXPOSED = (
     b"x-request-id, retry-after, x-circuit-breaker-provider, x-circuit-breaker-model, x-circuit-breaker-cost, "
     b"x-circuit-breaker-attempts, x-circuit-breaker-overhead-ms, x-ratelimit-limit-requests, "
     b"x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, "
-    b"x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"
+    b"x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, x-circuit-breaker-dropped"
 )
 PROMETHEUS = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 
@@ -63,7 +63,8 @@ class Endpoint:
             self._route(exchange, operation)
         except LlmError as error:
             self._gateway.metrics.count_refused(error.status)
-            refuse(exchange, error, request_id(exchange.fields.get(b"x-request-id", b"")) or b"none")
+            request = request_id(exchange.fields.get(b"x-request-id", b"")) or b"none"
+            refuse(exchange, error, request, operation=operation)
 
     def _route(self, exchange: Exchange, operation: Operation | None) -> None:
         path = exchange.path

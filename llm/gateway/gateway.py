@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from billing.core.keys import Limits
 from llm.core.deployment import Deployment, header_value
-from llm.core.dialects import DIALECTS
+from llm.core.dialects.registry import DIALECTS
 from llm.core.errors import Unavailable
 from llm.core.model_list import ModelList
 from llm.core.routing import Catalogue

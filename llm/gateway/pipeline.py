@@ -17,9 +17,10 @@ from billing.core.pricing import NANO, Usage
 from billing.core.usage import Outcome
 from llm.core import routing
 from llm.core.deployment import Deployment, header_value
-from llm.core.dialects import DIALECTS
+from llm.core.dialects.bridge import unsupported
+from llm.core.dialects.registry import DIALECTS
 from llm.core.dialects.translation import Outgoing
-from llm.core.errors import LlmError, ProviderError
+from llm.core.errors import InvalidRequest, LlmError, ProviderError
 from llm.core.operations import Attempt, Operation
 from llm.core.retry_after import read_retry_after
 from llm.gateway import streams
@@ -32,6 +33,7 @@ from llm.gateway.provider_connection import Cancelled, Reply
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
+MAX_DROPPED_BYTES = 1_000
 
 
 async def answer(exchange: Exchange, gateway: Gateway, operation: Operation) -> None:
@@ -71,7 +73,7 @@ async def answer(exchange: Exchange, gateway: Gateway, operation: Operation) -> 
 
 async def _attempt(call: Call, candidates: Sequence[Deployment], gateway: Gateway) -> None:
     """Try candidates in order until one answers. Raises the last failure."""
-    failure: ProviderError | None = None
+    failure: LlmError | None = None
     for deployment in candidates:
         for route in gateway.routes(deployment):  # the breaker skips here
             if call.exchange.gone:
@@ -84,6 +86,11 @@ async def _attempt(call: Call, candidates: Sequence[Deployment], gateway: Gatewa
                 if not error.retryable or call.attempts >= MAX_ATTEMPTS or call.exchange.started:
                     raise
                 failure = error
+            except InvalidRequest as error:
+                if not unsupported(error):
+                    raise
+                failure = failure or error
+                break  # another key would not help, another wire may
     assert failure is not None
     raise failure
 
@@ -92,38 +99,46 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
     """One attempt: encode, send, decode, settle, answer."""
     request, exchange = call.request, call.exchange
     assert request is not None
-    dialect = DIALECTS[deployment.provider.dialect]
+    crossing = DIALECTS[deployment.provider.dialect].crossings[call.operation.name]
     created = call.started_at // NANO
-    attempt = Attempt(call.operation, request, exchange.body, deployment, route.secret, call.id, created)
-    outgoing = dialect.encode(attempt)
+    attempt = Attempt(
+        call.operation, request, exchange.body, deployment, route.secret, call.id, created, exchange.fields
+    )
+    outgoing = crossing.encode(attempt)
+    call.dropped = _dropped(outgoing.dropped) if outgoing.dropped else b""
     call.attempts += 1
     streamed = bool(request.stream)
     reply = call.reply = Reply(streamed, gateway.upstream.bounds.reply_bytes)
     reply.on_sent = call.register
     reply.deadline = gateway.loop.time() + gateway.settings.request_timeout
     if call.stream is not None:
-        call.stream.decoder = dialect.stream(attempt)
+        call.stream.decoder = crossing.stream(attempt)
     asked = time.perf_counter_ns()
     gateway.upstream.begin(reply, route.origin, _head(call, route, outgoing), outgoing.body)
     await reply.arrived
     if reply.status < 200 or reply.status > 299:
         refusal = await reply.read()
         call.provider_ns += time.perf_counter_ns() - asked
-        error = dialect.decode_error(attempt, reply.status, refusal)
-        error.retry_after = read_retry_after(reply.header(b"retry-after"), time.time())
+        error = crossing.decode_error(attempt, reply.status, refusal)
+        error.retry_after = read_retry_after(reply.header(b"retry-after"), time.time()) or error.retry_after
         raise error
     call.provider_ns += time.perf_counter_ns() - asked
     if reply.error is not None and not streamed:
         raise reply.error
     if streamed:
-        await streams.relay(call, gateway)
+        await streams.relay(call, gateway, crossing.stream_types)
         return
-    body, usage = dialect.decode(attempt, reply.body)
+    body, usage = crossing.decode(attempt, reply.body)
     estimated_output = 0 if usage is not None else call.operation.estimate_output(body)
     outcome: Outcome = "cancelled" if exchange.gone else "ok"
     record = call.record(outcome, CLIENT_GONE if exchange.gone else 200, usage, estimated_output=estimated_output)
     call.book(record)
     exchange.respond(200, call.headers(JSON[1], record.overhead_us, record.cost_nano), body)
+
+
+def _dropped(names: tuple[str, ...]) -> bytes:
+    """The header; the names may be the client's own, so they are cleaned and, together, cut."""
+    return b"x-circuit-breaker-dropped: %b\r\n" % header_value(", ".join(names)[:MAX_DROPPED_BYTES])
 
 
 def _head(call: Call, route: Route, outgoing: Outgoing) -> bytes:

@@ -12,7 +12,6 @@ import time
 from billing.core.usage import Outcome
 from llm.core import sse
 from llm.core.errors import InvalidRequest, LlmError, ProviderBroken, ProviderTimeout
-from llm.core.errors import body as error_body
 from llm.core.operations import StreamDecoder
 from llm.gateway.call import CLIENT_GONE, Call
 from llm.gateway.gateway import Gateway
@@ -31,7 +30,7 @@ HUNG_UP = InvalidRequest(
 )
 
 
-async def relay(call: Call, gateway: Gateway) -> None:
+async def relay(call: Call, gateway: Gateway, types: tuple[bytes, ...]) -> None:
     """Pass one streamed answer on and settle it. Raises ProviderError while no event has reached the client."""
     reply, deployment, stream = call.reply, call.deployment, call.stream
     assert stream is not None
@@ -40,7 +39,7 @@ async def relay(call: Call, gateway: Gateway) -> None:
     assert reply is not None
     assert deployment is not None
     provider = deployment.provider.name
-    if not (reply.header(b"content-type") or b"").lower().startswith(sse.CONTENT_TYPE):
+    if not (reply.header(b"content-type") or b"").lower().startswith(types):
         reply.cancel()  # or it would go on generating what nobody reads
         raise ProviderBroken(f"Provider {provider} answered a streaming request without a stream.")
     waited = time.perf_counter_ns()
@@ -131,7 +130,7 @@ class Relay:
         """The event that says it."""
         said = HUNG_UP if isinstance(error, Cancelled) else error
         if self.decoder is None:
-            return b"data: " + error_body(said) + b"\n\n"
+            return self._call.operation.error_event(said)
         return self.decoder.failure(said)
 
     def finish(self, last: bytes) -> None:
@@ -244,6 +243,7 @@ def _settle(call: Call, gateway: Gateway, failure: LlmError | None, decoder: Str
         estimated_output=decoder.estimate_output(),
         error_code=failure.wire_code if failure is not None else None,
         streamed=True,
+        estimated=decoder.estimated,
     )
     call.book(record)
     call.stream.finish(decoder.ending if failure is None else call.stream.failure(failure))

@@ -8,8 +8,9 @@ from billing.core.pricing import Usage, cost_nano, usd
 from llm.core import configuration as check
 from llm.core import vault
 from llm.core.catalogue import MODELS
+from llm.core.dialects.registry import DIALECTS
 from llm.core.provider_environment import read_environment
-from llm.core.providers import PROVIDERS, complete_base_url, provider_row
+from llm.core.providers import PROVIDERS, complete_base_url, provider_row, wire_of
 
 # The cost table of the product's guide, as printed: 100 tokens in, 50 out.
 COST_TABLE = [
@@ -90,7 +91,7 @@ def test_google_answers_to_two_prefixes() -> None:
 
 def test_ollama_takes_an_address_but_no_key() -> None:
     given = read_environment(row("ollama"), {"OLLAMA_BASE_URL": "http://box:11434", "OLLAMA_API_KEY": "x"})
-    assert (given.keys, given.base_url) == ((), "http://box:11434/v1")
+    assert (given.keys, given.base_url) == ((), "http://box:11434")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_ollama_takes_an_address_but_no_key() -> None:
     [
         ("anthropic", "https://api.anthropic.com", "https://api.anthropic.com/v1"),
         ("openai", "https://api.openai.com/v1/", "https://api.openai.com/v1"),
-        ("google", "https://example.com", "https://example.com/v1beta/openai"),
+        ("google", "https://example.com", "https://example.com/v1beta"),
         ("azure", "https://mine.openai.azure.com/", "https://mine.openai.azure.com/openai/v1"),
         ("custom", "http://10.0.0.1:8000/llm", "http://10.0.0.1:8000/llm"),
         ("custom", "http://[", "http://["),
@@ -176,3 +177,22 @@ def test_model_named_twice_is_refused() -> None:
     model = check.ModelSettings("m", "", None, None, None, None, None, None, None)
     with pytest.raises(check.BadInput, match="names m more than once"):
         check.check_model_list((model, model))
+
+
+@pytest.mark.parametrize(
+    ("dialect", "url", "spoken"),
+    [
+        ("google", "https://generativelanguage.googleapis.com/v1beta", "google"),
+        ("google", "https://generativelanguage.googleapis.com/v1beta/openai/", "openai"),
+        ("ollama", "http://box:11434", "ollama"),
+        ("ollama", "http://box:11434/v1", "openai"),
+        ("anthropic", "https://api.anthropic.com/v1", "anthropic"),
+        ("openai", "https://api.openai.com/v1", "openai"),
+    ],
+)
+def test_an_openai_compatible_address_is_called_as_one(dialect: str, url: str, spoken: str) -> None:
+    assert wire_of(dialect, url) == spoken
+
+
+def test_every_rows_dialect_exists() -> None:
+    assert {row.dialect for row in PROVIDERS} <= DIALECTS.keys()

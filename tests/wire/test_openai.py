@@ -47,7 +47,8 @@ def expected(folder: Path) -> dict[str, Any]:
 
 
 def test_every_operation_has_cases() -> None:
-    assert {folder.parent.name for folder in CASES} == {one.name.split()[0] for one in OPERATIONS.values()}
+    others = {"messages"}  # Anthropic's, which this wire does not carry as bytes
+    assert {folder.parent.name for folder in CASES} == {one.name.split()[0] for one in OPERATIONS.values()} - others
 
 
 @pytest.mark.parametrize("folder", CASES, ids=lambda folder: f"{folder.parent.name}-{folder.name}")

@@ -19,19 +19,13 @@ from llm.core.errors import ProviderError
 from llm.core.operations import Attempt, StreamDecoder
 from llm.core.operations.members import rewrite
 from llm.core.operations.operation import Changes
-from llm.core.snapshot import Provider, ProviderKey
+from llm.core.snapshot import Provider
 
 API_VERSION = "2024-10-21"
 """The latest general one of the dated kind; the v1 path has none."""
 REASONING = re.compile(r"o\d|gpt-5")
 
-operations = openai.operations
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-def credentials(provider: Provider, key: ProviderKey | None) -> dict[str, str]:
-    """Azure takes `api-key`, or a bearer token of Entra ID where the provider's row says so."""
-    return openai.credentials(provider, key)
 
 
 def encode(attempt: Attempt) -> Outgoing:

@@ -13,23 +13,12 @@ from msgspec import UNSET
 from billing.core.pricing import Usage
 from llm.core.dialects.translation import OUR_FAULT, RETRYABLE, Outgoing
 from llm.core.errors import ProviderBroken, ProviderError, redact
-from llm.core.operations import OPERATIONS, Attempt, StreamDecoder
+from llm.core.operations import Attempt, StreamDecoder
 from llm.core.operations.members import rewrite
 from llm.core.operations.usage import with_cost
 from llm.core.request_fit import fit
-from llm.core.snapshot import Provider, ProviderKey
 
-operations = frozenset(one.name for one in OPERATIONS.values())
 NOTHING: dict[str, str] = {}
-
-
-def credentials(provider: Provider, key: ProviderKey | None) -> dict[str, str]:
-    """The headers that carry the key."""
-    if key is None or provider.auth == "none":
-        return {}
-    if provider.auth == "bearer":
-        return {"authorization": f"Bearer {key.secret}"}
-    return {provider.auth: key.secret}
 
 
 def encode(attempt: Attempt) -> Outgoing:

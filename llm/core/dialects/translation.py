@@ -48,8 +48,11 @@ class Outgoing(msgspec.Struct, frozen=True):
 class DeltaDecoder(Protocol):
     """One streamed answer: bytes in, cut anywhere, deltas out."""
 
-    usage: Usage | None
-    """The latest known."""
+    @property
+    def usage(self) -> Usage | None:
+        """The latest known."""
+        ...
+
     done: bool
     """The answer is complete, by the wire's own mark."""
     error: ProviderError | None

@@ -6,6 +6,7 @@ Next file: `choices.py`, replies and streams of choices.
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from llm.core import errors
 from llm.core.errors import InvalidRequest
 from llm.core.operations import choices, members
 from llm.core.operations.operation import Attempt, Changes, DecodeError, Positive, Request, StreamOptions
@@ -13,6 +14,8 @@ from llm.core.operations.operation import Attempt, Changes, DecodeError, Positiv
 name = "chat completions"
 path = "/chat/completions"
 embeds = False
+error_body = errors.body
+error_event = errors.event
 
 
 class Message(msgspec.Struct):

@@ -95,6 +95,7 @@ def estimate_output(body: bytes) -> int:
 class Chunks:
     """A `StreamDecoder`."""
 
+    estimated = False
     __slots__ = (
         "_attempt",
         "_cutter",

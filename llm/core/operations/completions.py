@@ -5,6 +5,7 @@ Source: https://platform.openai.com/docs/api-reference/completions
 
 import msgspec
 
+from llm.core import errors
 from llm.core.errors import InvalidRequest
 from llm.core.operations import choices, members
 from llm.core.operations.operation import Attempt, Changes, DecodeError, Positive, Request, StreamOptions
@@ -12,6 +13,8 @@ from llm.core.operations.operation import Attempt, Changes, DecodeError, Positiv
 name = "completions"
 path = "/completions"
 embeds = False
+error_body = errors.body
+error_event = errors.event
 
 
 class CompletionRequest(Request, kw_only=True):

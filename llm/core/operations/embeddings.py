@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from billing.core.pricing import Usage
+from llm.core import errors
 from llm.core.errors import InvalidRequest, ProviderBroken
 from llm.core.operations import members
 from llm.core.operations.operation import Attempt, Changes, DecodeError, Request, StreamDecoder
@@ -15,6 +16,8 @@ from llm.core.operations.usage import in_buckets
 name = "embeddings"
 path = "/embeddings"
 embeds = True
+error_body = errors.body
+error_event = errors.event
 
 
 class EmbeddingRequest(Request, kw_only=True):

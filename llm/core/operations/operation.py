@@ -78,6 +78,10 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     """The call's own id: what a translation must make up is derived from it."""
     created: int
     """Unix seconds."""
+    headers: dict[bytes, bytes] = {}
+    """The client's."""
+    images: dict[str, tuple[str, str]] = {}
+    """Fetched for a wire that takes bytes only: by address, media type and base64."""
 
     @property
     def provider(self) -> str:
@@ -91,15 +95,28 @@ DecodeError = Callable[[Attempt, int, bytes], ProviderError]
 class StreamDecoder(Protocol):
     """One streamed answer on its way to the client. Fields are read after the stream has ended."""
 
-    usage: Usage | None
+    @property
+    def usage(self) -> Usage | None: ...
+
+    @property
+    def estimated(self) -> bool:
+        """Whether `usage` is in part our own estimate."""
+        ...
+
     done: bool
     """The provider said that the answer is complete."""
     finished: bool
     """A finish reason was seen: with a clean end this is a whole answer even if the provider did not say so."""
-    error: ProviderError | None
-    """An error the provider sent in band."""
-    ending: bytes
-    """What closes a whole answer. Held back here: the gateway sends it once the call is on record."""
+
+    @property
+    def error(self) -> ProviderError | None:
+        """An error the provider sent in band."""
+        ...
+
+    @property
+    def ending(self) -> bytes:
+        """What closes a whole answer. Held back here: the gateway sends it once the call is on record."""
+        ...
 
     def feed(self, data: bytes) -> bytes:
         """Bytes from the provider in, bytes for the client out (whole events, perhaps none)."""
@@ -119,7 +136,7 @@ class StreamDecoder(Protocol):
 
 
 class Operation(Protocol):
-    """What an operation's module offers. Replies and streams are those of OpenAI's wire."""
+    """What an operation's module offers. Replies and streams are those of the wire its clients speak."""
 
     name: str
     """As messages say it."""
@@ -145,3 +162,11 @@ class Operation(Protocol):
         ...
 
     def stream(self, attempt: Attempt, decode_error: DecodeError) -> StreamDecoder: ...
+
+    def error_body(self, error: LlmError) -> bytes:
+        """An error in the shape that this operation's clients know."""
+        ...
+
+    def error_event(self, error: LlmError) -> bytes:
+        """The same as the last event of a stream."""
+        ...

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from billing.core.pricing import Usage
-from llm.core import sse
+from llm.core import errors, sse
 from llm.core.errors import InvalidRequest, LlmError, ProviderBroken, ProviderError
 from llm.core.operations import members
 from llm.core.operations.estimate import tokens_written
@@ -22,6 +22,8 @@ from llm.core.operations.usage import responses_in_buckets, with_cost
 name = "responses"
 path = "/responses"
 embeds = False
+error_body = errors.body
+error_event = errors.event
 LAST = re.compile(rb'"type"\s*:\s*"(?:response\.(?:completed|incomplete|failed|cancelled)|error)"|\[DONE\]')
 NUMBER = re.compile(rb'"sequence_number"\s*:\s*(\d+)')
 WHOLE = frozenset({"response.completed", "response.incomplete", "response.cancelled"})
@@ -94,6 +96,7 @@ def stream(attempt: Attempt, decode_error: DecodeError) -> "Events":
 class Events:
     """A `StreamDecoder`."""
 
+    estimated = False
     __slots__ = (
         "_attempt",
         "_cutter",

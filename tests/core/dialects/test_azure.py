@@ -5,6 +5,7 @@ import json
 import pytest
 
 from llm.core.dialects import azure
+from llm.core.dialects.registry import DIALECTS
 from llm.core.operations import OPERATIONS, Attempt
 from llm.core.routing import Catalogue, choose
 from llm.core.snapshot import Model, Provider, ProviderKey, Snapshot
@@ -54,7 +55,7 @@ def test_reasoning_models_get_the_limit_under_its_newer_name(
 
 def test_the_key_goes_in_azures_header() -> None:
     provider = attempt(V1, "gpt-4o").deployment.provider
-    assert azure.credentials(provider, ProviderKey("1", "sk-1")) == {"api-key": "sk-1"}
+    assert DIALECTS["azure"].credentials(provider, ProviderKey("1", "sk-1")) == {"api-key": "sk-1"}
 
 
 def test_a_filtered_prompt_keeps_its_code() -> None:

@@ -1,0 +1,190 @@
+"""A crossing between two wires: the client's request through the inner language to the provider's wire, and back.
+
+It is made of the client's side (client_wires.py) and the provider's (a `Translator`), so each wire is written once,
+whichever others it meets. Pure, like both. Of an answer that is cut off, what was written until then is estimated
+where the provider counts it only at the end; what it reported of the request stays. Next file: `registry.py`.
+"""
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+from msgspec import UNSET
+
+from billing.core.pricing import Usage
+from llm.core.conversation import Conversation, Image, Message, Part, ToolResult
+from llm.core.deltas import ArgumentsDelta, Delta, RefusalDelta, TextDelta, ThinkingDelta
+from llm.core.dialects.client_wires import ClientWire, DeltaWriter
+from llm.core.dialects.crossing import EVENT_STREAM
+from llm.core.dialects.translation import DeltaDecoder, Outgoing, Target, Translator
+from llm.core.errors import InvalidRequest, LlmError, ProviderError, redact
+from llm.core.operations import Attempt
+from llm.core.operations.usage import with_cost
+
+LETTERS_PER_TOKEN = 4
+
+
+def stays_an_address(url: str) -> bool:
+    """No image's address is passed on by a wire that takes bytes only."""
+    return False
+
+
+class Bridge:
+    """A `Crossing`."""
+
+    def __init__(
+        self,
+        translator: Translator,
+        client: ClientWire,
+        *,
+        stream_types: tuple[bytes, ...] = (EVENT_STREAM,),
+        wants_bytes: bool = False,
+        stays: Callable[[str], bool] = stays_an_address,
+        path: Callable[[Attempt, str], str] | None = None,
+    ) -> None:
+        """`stays`: addresses that the provider itself knows, where it else wants bytes. `path`: where a request goes,
+        if not where the translator says."""
+        self.stream_types = stream_types
+        self.wants_bytes = wants_bytes
+        self._translator = translator
+        self._client = client
+        self._stays = stays
+        self._path = path
+
+    def addresses(self, attempt: Attempt) -> tuple[str, ...]:
+        if not self.wants_bytes or b"http" not in attempt.body or b"image" not in attempt.body:
+            return ()
+        found = [image.url for image in _images(self._client.read(attempt.body)) if image.url is not None]
+        return tuple(dict.fromkeys([url for url in found if not self._stays(url)]))
+
+    def encode(self, attempt: Attempt) -> Outgoing:
+        conversation = self._client.read(attempt.body)
+        if attempt.images:
+            conversation = _with_bytes(conversation, attempt.images)
+        model = attempt.deployment.model
+        target = Target(model.upstream, model.max_output_tokens, model.context_window)
+        outgoing = self._translator.encode(conversation, target)
+        if self._path is None:
+            return outgoing
+        return msgspec.structs.replace(outgoing, path=self._path(attempt, outgoing.path))
+
+    def decode(self, attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None]:
+        try:
+            reply = self._translator.decode(body, attempt.id)
+        except ProviderError as error:
+            error.message = redact(error.message, attempt.secret)
+            raise
+        written = self._client.write(attempt, reply)
+        if attempt.request.usage is not UNSET and attempt.request.wants_cost:
+            written = with_cost(written, reply.usage, attempt.deployment.model.price)
+        return written, reply.usage
+
+    def stream(self, attempt: Attempt) -> "BridgedStream":
+        deltas = self._translator.stream(attempt.id, attempt.provider, attempt.secret)
+        return BridgedStream(attempt, deltas, self._client.writer(attempt))
+
+    def decode_error(self, attempt: Attempt, status: int, body: bytes) -> ProviderError:
+        return self._translator.decode_error(status, body, attempt.provider, attempt.secret)
+
+
+class BridgedStream:
+    """A `StreamDecoder`."""
+
+    __slots__ = ("_attempt", "_deltas", "_ending", "_letters", "_pieces", "_sent", "_writer", "done", "finished")
+
+    def __init__(self, attempt: Attempt, deltas: DeltaDecoder, writer: DeltaWriter) -> None:
+        self._attempt = attempt
+        self._deltas = deltas
+        self._writer = writer
+        self._pieces = self._letters = 0
+        self._sent = False
+        self.done = self.finished = False
+        self._ending: bytes | None = None
+
+    @property
+    def ending(self) -> bytes:
+        if self._ending is None:
+            self._ending = self._writer.finish()
+        return self._ending
+
+    @property
+    def error(self) -> ProviderError | None:
+        return self._deltas.error
+
+    @property
+    def estimated(self) -> bool:
+        """Whether `usage` is in part our own estimate: the answer was cut off before its last count."""
+        known = self._deltas.usage
+        return known is not None and not self.done and known.completion_total < self.estimate_output()
+
+    @property
+    def usage(self) -> Usage | None:
+        known = self._deltas.usage
+        if known is None or not self.estimated:
+            return known
+        return msgspec.structs.replace(known, output=self.estimate_output() - known.reasoning - known.audio_output)
+
+    def feed(self, data: bytes) -> bytes:
+        return self._pass(self._deltas.feed(data))
+
+    def finish(self) -> bytes:
+        """What is left; an answer without any content has its first event only now."""
+        block = self._pass(self._deltas.finish())
+        if not self.done or self._deltas.error is not None:
+            return block
+        if self._sent:
+            return block
+        first, end, self._ending = self.ending.partition(b"\n\n")
+        return block + first + end
+
+    def estimate_output(self) -> int:
+        """Four letters of content to a token, and at least a token for each piece."""
+        return max(self._pieces, (self._letters + LETTERS_PER_TOKEN - 1) // LETTERS_PER_TOKEN)
+
+    def failure(self, error: LlmError) -> bytes:
+        return self._attempt.operation.error_event(error)
+
+    def _pass(self, deltas: list[Delta]) -> bytes:
+        for delta in deltas:
+            if isinstance(delta, TextDelta | ArgumentsDelta | ThinkingDelta | RefusalDelta):
+                self._pieces += 1
+                self._letters += len(delta.text)
+        self.done = self._deltas.done
+        block = self._writer.write(deltas) if deltas else b""
+        self._sent = self._sent or bool(block)
+        return block
+
+
+def _images(conversation: Conversation) -> Iterable[Image]:
+    for message in conversation.messages:
+        for part in message.parts:
+            if isinstance(part, Image):
+                yield part
+            elif isinstance(part, ToolResult):
+                yield from (inner for inner in part.parts if isinstance(inner, Image))
+
+
+def _with_bytes(conversation: Conversation, images: dict[str, tuple[str, str]]) -> Conversation:
+    """The same, with the bytes of the images that were fetched."""
+
+    def seen(part: Part) -> Part:
+        if isinstance(part, Image) and part.url in images:
+            media_type, data = images[part.url]
+            return msgspec.structs.replace(part, url=None, data=data, media_type=media_type)
+        if isinstance(part, ToolResult):
+            return msgspec.structs.replace(part, parts=tuple([seen(inner) for inner in part.parts]))
+        return part
+
+    messages = [
+        Message(message.role, tuple([seen(part) for part in message.parts]), message.name)
+        for message in conversation.messages
+    ]
+    return msgspec.structs.replace(conversation, messages=tuple(messages))
+
+
+UNSUPPORTED = "unsupported_by_provider"
+"""The code of a refusal that another provider might not give."""
+
+
+def unsupported(error: InvalidRequest) -> bool:
+    """Whether another candidate may do what this one's wire cannot say."""
+    return error.wire_code == UNSUPPORTED

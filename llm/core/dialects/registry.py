@@ -1,0 +1,61 @@
+"""All dialects by name, and how each carries each operation: the table of who can do what, and how.
+
+A provider that differs only in data (address, key header) is a row in `providers.py`, not a dialect. Same wire on both
+sides: bytes pass through. Another wire: a bridge. What is not in the table cannot be done, and routing passes it over.
+"""
+
+from llm.core.dialects import anthropic, anthropic_native, azure, google, ollama, openai
+from llm.core.dialects.bridge import Bridge
+from llm.core.dialects.client_wires import ChatCompletions, ClientWire, Messages
+from llm.core.dialects.crossing import EVENT_STREAM, Crossing, Dialect, PassThrough
+from llm.core.dialects.openai_chat import translator as openai_chat
+from llm.core.operations import Attempt, chat, completions, embeddings, messages, responses
+
+CHAT = ChatCompletions()
+CLIENTS: dict[str, ClientWire] = {chat.name: CHAT, messages.name: Messages()}
+"""The wires that clients speak, by operation."""
+NDJSON = (b"application/x-ndjson", b"application/json")
+SSE_OR_ARRAY = (EVENT_STREAM, b"application/json")
+
+
+def at_google(url: str) -> bool:
+    """Files that Gemini fetches itself: those uploaded there, and videos."""
+    return url.startswith(("https://generativelanguage.googleapis.com/", "https://www.youtube.com/", "gs://"))
+
+
+def _azure_path(attempt: Attempt, path: str) -> str:
+    return azure.path(attempt.deployment.provider, attempt.deployment.model.upstream, path)
+
+
+_openai = PassThrough(openai.encode, openai.decode, openai.stream, openai.decode_error)
+_azure = PassThrough(azure.encode, azure.decode, azure.stream, azure.decode_error)
+_messages = PassThrough(
+    anthropic_native.encode, anthropic_native.decode, anthropic_native.stream, anthropic_native.decode_error
+)
+_same: dict[str, Crossing] = dict.fromkeys((chat.name, completions.name, embeddings.name, responses.name), _openai)
+
+DIALECTS: dict[str, Dialect] = {
+    "openai": Dialect(
+        openai_chat.credentials,
+        {**_same, messages.name: Bridge(openai_chat, CLIENTS[messages.name])},
+    ),
+    "azure": Dialect(
+        lambda secret: {} if secret is None else {"api-key": secret},
+        {**dict.fromkeys(_same, _azure), messages.name: Bridge(openai_chat, CLIENTS[messages.name], path=_azure_path)},
+    ),
+    "anthropic": Dialect(
+        anthropic.credentials,
+        {**{name: Bridge(anthropic, client) for name, client in CLIENTS.items()}, messages.name: _messages},
+    ),
+    "google": Dialect(
+        google.credentials,
+        {
+            name: Bridge(google, client, stream_types=SSE_OR_ARRAY, wants_bytes=True, stays=at_google)
+            for name, client in CLIENTS.items()
+        },
+    ),
+    "ollama": Dialect(
+        ollama.credentials,
+        {name: Bridge(ollama, client, stream_types=NDJSON, wants_bytes=True) for name, client in CLIENTS.items()},
+    ),
+}
