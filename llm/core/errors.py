@@ -15,9 +15,14 @@
 text comes in. The body is written by `body`; nothing else writes OpenAI's error shape.
 """
 
+import base64
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 import msgspec
+
+SHORTEST_ENCODED = 8
+"""A shorter piece of base64 would be found in text that has nothing to do with the key."""
 
 
 class LlmError(Exception):
@@ -182,7 +187,19 @@ def event(error: LlmError) -> bytes:
 
 
 def redact(text: str, secret: str | None) -> str:
-    """Foreign text without our key, and cut to a length one can read."""
+    """Foreign text without our key, in any of the forms it may be repeated in, and cut to a length one can read."""
     if secret:
-        text = text.replace(secret, "***")
+        for form in _written(secret):
+            text = text.replace(form, "***")
     return text if len(text) <= 2_000 else text[:2_000] + "…"
+
+
+def _written(secret: str) -> list[str]:
+    """The key plain, URL-encoded, and in base64 wherever it begins there, less what its neighbours decide."""
+    forms = [secret, quote(secret, safe=""), quote(secret)]
+    for before, skip in ((0, 0), (1, 2), (2, 3)):
+        whole = (before + len(secret.encode())) * 8 // 6
+        encoded = base64.b64encode(b"x" * before + secret.encode()).decode()[skip:whole]
+        if len(encoded) >= SHORTEST_ENCODED:
+            forms += [encoded, encoded.replace("+", "-").replace("/", "_")]
+    return forms

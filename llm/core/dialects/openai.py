@@ -62,9 +62,11 @@ def decode_error(attempt: Attempt, status: int, body: bytes) -> ProviderError:
         detail = redact(str(said), attempt.secret) if said else f"HTTP {status} without a reason"
         error = ProviderError(f"Provider {provider}: {detail}")
         error.status = status if 400 <= status < 600 else 502
-        error.kind = _text(fields.get("type")) or ("invalid_request_error" if error.status < 500 else "upstream_error")
-        error.wire_code = _text(fields.get("code")) or error.wire_code
-        error.param = _text(fields.get("param"))
+        error.kind = _text(fields.get("type"), attempt.secret) or (
+            "invalid_request_error" if error.status < 500 else "upstream_error"
+        )
+        error.wire_code = _text(fields.get("code"), attempt.secret) or error.wire_code
+        error.param = _text(fields.get("param"), attempt.secret)
         error.retryable = status in RETRYABLE
     error.provider_status = status
     return error
@@ -80,5 +82,5 @@ def _error_fields(body: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {"message": found} if isinstance(found, str) else {}
 
 
-def _text(value: object) -> str | None:
-    return str(value)[:200] if isinstance(value, str | int) and not isinstance(value, bool) else None
+def _text(value: object, secret: str | None) -> str | None:
+    return redact(str(value), secret)[:200] if isinstance(value, str | int) and not isinstance(value, bool) else None

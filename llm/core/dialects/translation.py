@@ -119,9 +119,13 @@ def refused(
         detail = redact(said, secret) if said else f"HTTP {status} without a reason"
         error = ProviderError(f"Provider {provider}: {detail}")
         error.status = shown or (status if 400 <= status < 600 else 502)
-        error.kind = kind or KINDS.get(status) or ("invalid_request_error" if error.status < 500 else "upstream_error")
+        error.kind = (
+            (kind and redact(kind, secret))
+            or KINDS.get(status)
+            or ("invalid_request_error" if error.status < 500 else "upstream_error")
+        )
         too_long = status in (400, 413) and said is not None and any(sign in said.lower() for sign in TOO_LONG)
-        error.wire_code = "context_length_exceeded" if too_long else code or error.wire_code
+        error.wire_code = "context_length_exceeded" if too_long else (code and redact(code, secret)) or error.wire_code
         error.retryable = status in RETRYABLE
     error.retry_after = retry_after
     error.provider_status = status
