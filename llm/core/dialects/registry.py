@@ -4,11 +4,12 @@ A provider that differs only in data (address, key header) is a row in `provider
 sides: bytes pass through. Another wire: a bridge. What is not in the table cannot be done, and routing passes it over.
 """
 
-from llm.core.dialects import anthropic, anthropic_native, azure, google, ollama, openai
+from llm.core.dialects import anthropic, anthropic_native, azure, google, ollama, openai, vectors
 from llm.core.dialects.bridge import Bridge
 from llm.core.dialects.client_wires import ChatCompletions, ClientWire, Messages
 from llm.core.dialects.crossing import EVENT_STREAM, Crossing, Dialect, PassThrough
 from llm.core.dialects.openai_chat import translator as openai_chat
+from llm.core.dialects.translation import Outgoing
 from llm.core.operations import Attempt, chat, completions, embeddings, messages, responses
 
 CHAT = ChatCompletions()
@@ -27,8 +28,15 @@ def _azure_path(attempt: Attempt, path: str) -> str:
     return azure.path(attempt.deployment.provider, attempt.deployment.model.upstream, path)
 
 
+def _below_v1(attempt: Attempt) -> Outgoing:
+    """Ollama speaks OpenAI's wire, too, beside its own: what its own has no path for goes there."""
+    outgoing = openai.encode(attempt)
+    return Outgoing(f"/v1{outgoing.path}", outgoing.headers, outgoing.body, outgoing.dropped)
+
+
 _openai = PassThrough(openai.encode, openai.decode, openai.stream, openai.decode_error)
 _azure = PassThrough(azure.encode, azure.decode, azure.stream, azure.decode_error)
+_ollama_v1 = PassThrough(_below_v1, openai.decode, openai.stream, openai.decode_error)
 _messages = PassThrough(
     anthropic_native.encode, anthropic_native.decode, anthropic_native.stream, anthropic_native.decode_error
 )
@@ -50,12 +58,24 @@ DIALECTS: dict[str, Dialect] = {
     "google": Dialect(
         google.credentials,
         {
-            name: Bridge(google, client, stream_types=SSE_OR_ARRAY, wants_bytes=True, stays=at_google)
-            for name, client in CLIENTS.items()
+            **{
+                name: Bridge(google, client, stream_types=SSE_OR_ARRAY, wants_bytes=True, stays=at_google)
+                for name, client in CLIENTS.items()
+            },
+            embeddings.name: vectors.Embeddings(
+                "Gemini", vectors.encode_google, vectors.decode_google, google.decode_error
+            ),
         },
     ),
     "ollama": Dialect(
         ollama.credentials,
-        {name: Bridge(ollama, client, stream_types=NDJSON, wants_bytes=True) for name, client in CLIENTS.items()},
+        {
+            **{name: Bridge(ollama, client, stream_types=NDJSON, wants_bytes=True) for name, client in CLIENTS.items()},
+            completions.name: _ollama_v1,
+            responses.name: _ollama_v1,
+            embeddings.name: vectors.Embeddings(
+                "Ollama", vectors.encode_ollama, vectors.decode_ollama, ollama.decode_error
+            ),
+        },
     ),
 }
