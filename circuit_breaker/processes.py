@@ -32,6 +32,8 @@ GATEWAY_ONLY = (
     "GATEWAY_TLS_KEY",
     "PROVIDER_CA_FILE",
     "PROVIDER_HTTP2",
+    "REMOTE_IMAGES",
+    "REMOTE_IMAGE_HOSTS",
 )
 """Checked by the gateway itself, which ends with one line if they are odd."""
 

@@ -48,6 +48,8 @@ class Call:
     reply: Reply | None = None
     dropped = b""
     """The header that names what of the request the provider's wire has no place for."""
+    images: dict[str, tuple[str, str]] | None = None
+    """Fetched for this call, for all its attempts."""
     attempts = 0
     provider_ns = 0
     """Time spent waiting for providers."""

@@ -24,6 +24,7 @@ from llm.core.uplink import Observation
 from llm.gateway import compiled, register
 from llm.gateway.admission import Admission
 from llm.gateway.exchange import Exchange
+from llm.gateway.images import ImageFetcher
 from llm.gateway.journal import Journal
 from llm.gateway.limiter import Limiter
 from llm.gateway.metrics import Metrics, process_gauges
@@ -85,6 +86,7 @@ class Gateway:
         self.upstream = Upstream(
             settings.bounds, ca_file=settings.provider_ca_file, proxies=settings.proxies, http2=settings.provider_http2
         )
+        self.images = ImageFetcher(settings, self.upstream.new_tls)
         self.metrics = Metrics()
         self.shared_metrics = SharedMetrics(journal, self.metrics)
         self.loop_lag = 0.0

@@ -9,15 +9,19 @@ leaves: the door writes it before it sends. No database, no lock, no await but f
 `streams.py`, answers that come in pieces.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Sequence
+
+import msgspec
 
 from billing.core.pricing import NANO, Usage
 from billing.core.usage import Outcome
 from llm.core import routing
 from llm.core.deployment import Deployment, header_value
 from llm.core.dialects.bridge import unsupported
+from llm.core.dialects.crossing import Crossing
 from llm.core.dialects.registry import DIALECTS
 from llm.core.dialects.translation import Outgoing
 from llm.core.errors import InvalidRequest, LlmError, ProviderError
@@ -104,6 +108,8 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
     attempt = Attempt(
         call.operation, request, exchange.body, deployment, route.secret, call.id, created, exchange.fields
     )
+    if crossing.wants_bytes:
+        attempt = await _with_images(call, gateway, crossing, attempt)
     outgoing = crossing.encode(attempt)
     call.dropped = _dropped(outgoing.dropped) if outgoing.dropped else b""
     call.attempts += 1
@@ -134,6 +140,19 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
     record = call.record(outcome, CLIENT_GONE if exchange.gone else 200, usage, estimated_output=estimated_output)
     call.book(record)
     exchange.respond(200, call.headers(JSON[1], record.overhead_us, record.cost_nano), body)
+
+
+async def _with_images(call: Call, gateway: Gateway, crossing: Crossing, attempt: Attempt) -> Attempt:
+    """The attempt with the bytes of the images that are given by address. Raises InvalidRequest, Cancelled."""
+    addresses = crossing.addresses(attempt)
+    if not addresses:
+        return attempt
+    if call.images is None:
+        # In a task of its own: a conducted coroutine has none, and a time-out needs one.
+        call.images = await asyncio.ensure_future(gateway.images.fetch(addresses))
+        if call.exchange.gone:
+            raise Cancelled("The client hung up.")
+    return msgspec.structs.replace(attempt, images=call.images)
 
 
 def _dropped(names: tuple[str, ...]) -> bytes:

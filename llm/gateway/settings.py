@@ -76,6 +76,10 @@ class Settings(msgspec.Struct, frozen=True):
     """PROVIDER_CA_FILE: certificate authorities trusted besides the system's."""
     provider_http2: tuple[str, ...] = ()
     """PROVIDER_HTTP2: hosts called over HTTP/2, separated by commas, or `*`."""
+    remote_images: bool = True
+    """REMOTE_IMAGES: fetch images given by address, for providers that take bytes only."""
+    remote_image_hosts: tuple[str, ...] = ()
+    """REMOTE_IMAGE_HOSTS: hosts, separated by commas, that images may come from though their address is not public."""
     proxies: Proxies = Proxies()
     """HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY: `proxies.py`."""
     replay_bytes: int = 1024 * 1024
@@ -128,6 +132,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         tls_key=_path(environment, "GATEWAY_TLS_KEY"),
         provider_ca_file=_path(environment, "PROVIDER_CA_FILE"),
         provider_http2=_listed(environment, "PROVIDER_HTTP2"),
+        remote_images=_switch(environment, "REMOTE_IMAGES", default.remote_images),
+        remote_image_hosts=_listed(environment, "REMOTE_IMAGE_HOSTS"),
         proxies=_proxies(environment),
         replay_bytes=int(_number(environment, "STREAM_REPLAY_BYTES", default.replay_bytes, 0, 2**30)),
         replay_total_bytes=int(_number(environment, "STREAM_REPLAY_TOTAL_BYTES", default.replay_total_bytes, 0, 2**40)),

@@ -23,6 +23,8 @@ REFUSED = {
     "messages[].content": "sound by the id of an earlier answer",
 }
 CHANGED = {
+    "messages[].content": "Images given by address are fetched by the gateway and sent as bytes, but for files that "
+    "were uploaded to Google.",
     "messages": "System and developer messages become `systemInstruction`. Neighbours of one role become one turn. "
     "Marks for the cache, names of authors, `detail` of images and thinking sealed by another provider are dropped.",
     "tools": "Schemas are written in Gemini's subset: `$ref` is put in place, `additionalProperties` and keywords "

@@ -23,9 +23,10 @@ REFUSED = {
     "web_search_options": "web search",
     "tool_choice": "a forced tool: Ollama leaves the choice to the model",
     "tools[].custom": "custom tools",
-    "messages[].content": "sound, files, and images by URL (Ollama takes bytes only)",
+    "messages[].content": "sound and files",
 }
 CHANGED = {
+    "messages[].content": "Images given by address are fetched by the gateway, as Ollama takes bytes only.",
     "messages": "Developer messages are system messages. Texts of one message are joined. Marks for the cache, names "
     "of authors, `detail` of images and sealed thinking are dropped, by name.",
     "messages[].tool_call_id": "Results go by the name of the tool.",
