@@ -35,6 +35,11 @@ def banner(report: SetupReport, seconds: float) -> str:
         ("Storage", _storage()),
         ("Worker", f"{settings.WORKER_CONCURRENCY} threads, messages by {_broker()}"),
         *_providers(report),
+        *(
+            [("Note", f"without effect so far: {', '.join(settings.WITHOUT_EFFECT)}")]
+            if settings.WITHOUT_EFFECT
+            else []
+        ),
     ]
     shown = "\n".join(f"  {name:<11} {text}".rstrip() for name, text in rows)
     return (

@@ -1,8 +1,9 @@
 """Django's settings: every environment variable the product reads, typed, in one place.
 
-Precedence: environment, then `.env`, then the defaults here. An impossible value stops the start with one clear line
-(`environment.py`). `.env.example` lists the same names, and a test compares the two. The gateway has no Django and
-reads its own few (`llm/gateway/settings.py`); `manage.py serve` hands them over (`processes.py`).
+Precedence: environment, then `.env`, then `production.yaml`, then the defaults here. An impossible value stops the
+start with one clear line (`environment.py`). `.env.example` lists the same names, and a test compares the two. The
+gateway has no Django and reads its own few (`llm/gateway/settings.py`); `manage.py serve` hands them over
+(`processes.py`).
 """
 
 import hashlib
@@ -16,10 +17,15 @@ import environ
 
 from circuit_breaker.appearance import UNFOLD as UNFOLD
 from circuit_breaker.environment import Environment, SettingError
+from circuit_breaker.production_file import apply_file
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # ENV_FILE names another file; tests name one that does not exist, so that nobody's own `.env` changes their outcome.
 env = Environment(Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env"))
+CONFIG_FILE = env.text("CONFIG_FILE")
+WITHOUT_EFFECT: tuple[str, ...] = ()  # what the file asks for that is not built yet; the banner tells
+if CONFIG_FILE or (BASE_DIR / "production.yaml").exists():
+    WITHOUT_EFFECT = apply_file(Path(CONFIG_FILE or BASE_DIR / "production.yaml").expanduser(), os.environ)
 
 # --- where data lies -------------------------------------------------------------------------------------------------
 DATA_DIR = Path(env.text("DATA_DIR", str(BASE_DIR / "var"))).expanduser().resolve()

@@ -76,7 +76,8 @@ def list_request(provider_type: str, base_url: str, auth: str, secret: str | Non
         return ListRequest(f"{root}/models?limit=1000{more}", {**sent, "anthropic-version": "2023-06-01"})
     dated = provider_type == "azure" and not root.endswith("/v1")
     return ListRequest(
-        root + "/models" + (f"?api-version={AZURE_LIST_VERSION}" if dated else ""), _credentials(auth, secret)
+        root + "/models" + (f"?api-version={AZURE_LIST_VERSION}" if dated else ""),
+        _credentials(auth, secret, "api-key" if provider_type == "azure" else "bearer"),
     )
 
 
@@ -106,9 +107,10 @@ def capabilities_of(name: str, words: Iterable[str] = ()) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("text_generation", *words)))
 
 
-def _credentials(auth: str, secret: str | None) -> dict[str, str]:
+def _credentials(auth: str, secret: str | None, native: str = "bearer") -> dict[str, str]:
     if secret is None or auth == "none":
         return {}
+    auth = native if auth == "native" else auth
     return {"authorization": f"Bearer {secret}"} if auth in ("bearer", "native") else {auth: secret}
 
 

@@ -23,7 +23,8 @@ def read(kind: str, document: Any) -> Listing:
         ("ollama", "http://box:11434/v1", "none", "http://box:11434/api/tags", {}),
         ("ollama", "http://box:11434", "none", "http://box:11434/api/tags", {}),
         ("azure", "https://r.openai.azure.com/openai/v1", "api-key", "https://r.openai.azure.com/openai/v1/models", {"api-key": "k"}),
-        ("azure", "https://r.openai.azure.com/openai", "api-key", "https://r.openai.azure.com/openai/models?api-version=2024-10-21", {"api-key": "k"}),
+        ("custom", "https://x/v1", "native", "https://x/v1/models", {"authorization": "Bearer k"}),
+        ("azure", "https://r.openai.azure.com/openai", "native", "https://r.openai.azure.com/openai/models?api-version=2024-10-21", {"api-key": "k"}),
     ],
 )  # fmt: skip
 def test_each_kind_is_asked_at_its_own_address(
