@@ -21,6 +21,7 @@ from llm.gateway.answer_head import BODILESS, error_body
 from llm.gateway.exchange import Exchange, HeaderLines, Headers, read_lines
 from llm.gateway.http_limits import Limits
 from llm.gateway.journal import JournalLocked
+from llm.gateway.orphans import ask_back
 from llm.gateway.settings import Settings, SettingsError, read_settings
 from llm.gateway.worker import Worker
 
@@ -61,7 +62,9 @@ class Application:
             self._starting = asyncio.Lock()
         async with self._starting:
             if self.worker is None:
-                worker = Worker(self._settings or read_settings(os.environ))
+                settings = self._settings or read_settings(os.environ)
+                await ask_back(settings.journal_dir / settings.name)
+                worker = Worker(settings)
                 await worker.start(listen=False)
                 self.worker = worker
             return self.worker

@@ -15,6 +15,7 @@ import fcntl
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -66,25 +67,32 @@ class Journal:
         self._segment_bytes = segment_bytes
         self._limit_bytes = limit_bytes
         self._lock = _lock(folder)
+        try:
+            self._take_over(folder, slots)
+        except BaseException:
+            os.close(self._lock)  # an adopter lives on, and the owner must be able to try
+            raise
+
+    def _take_over(self, folder: Path, slots: int) -> None:
         self.segments, self.next_number = _recover(folder)
         self.written = self.next_number - 1
         """The highest number that is in the file."""
         self.acknowledged = min(_read_mark(folder, self.segments[0].first - 1), self.written)
         self._file = os.open(self.segments[-1].path, os.O_WRONLY | os.O_APPEND)
         self._size = sum(segment.size for segment in self.segments)
-        self.accepting = self._size < limit_bytes
+        self.accepting = self._size < self._limit_bytes
         self._pending: list[bytes] = []
         self._slots: list[int] = []
         """Of the register: to be released when what is pending is written."""
         self._unsynced = False
         self.on_written: asyncio.Event = asyncio.Event()
         """Set after every write; the uplink waits for it."""
-        self._timer = self.loop.call_later(FSYNC_SECONDS, self._tick)
         self._retry: asyncio.TimerHandle | None = None
         """Set while the disk refuses writes: the next attempt."""
         self._syncing: asyncio.Future[None] | None = None
         self.register = Register(folder / "in-flight", slots)
         self._record_lost()
+        self._timer = self.loop.call_later(FSYNC_SECONDS, self._tick)
 
     @property
     def lag(self) -> int:
@@ -129,7 +137,14 @@ class Journal:
             self._size -= segment.size
         self.accepting = not self.failing and self._size < self._limit_bytes
 
-    async def close(self) -> None:
+    def empty(self) -> None:
+        """All is acknowledged and the worker is no more: keep only an empty segment, whose name keeps the count."""
+        if self.segments[-1].size:
+            self._begin_segment()
+        self.acknowledge(self.written)
+        (self.folder / "in-flight").unlink(missing_ok=True)
+
+    async def close(self, before_unlocking: Callable[[], None] | None = None) -> None:
         """Write and sync what is left, and let go of the folder."""
         self._timer.cancel()
         if self._retry is not None:
@@ -141,6 +156,8 @@ class Journal:
         self._write_mark()
         self.register.close()
         os.close(self._file)
+        if before_unlocking is not None:
+            before_unlocking()
         os.close(self._lock)
 
     def write_pending(self) -> None:
@@ -239,6 +256,15 @@ def _lines_of(path: Path) -> int:
         return path.read_bytes().count(b"\n")
     except FileNotFoundError:
         return 0
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process owns the journal in this folder."""
+    try:
+        os.close(_lock(folder))
+    except JournalLocked:
+        return True
+    return False
 
 
 def _lock(folder: Path) -> int:

@@ -55,8 +55,9 @@ class Uplink:
         name: str,
         journal: Journal,
         on_snapshot: Callable[[Snapshot], None],
-        observe: Callable[[], Observation],
+        observe: Callable[[], Observation] | None,
     ) -> None:
+        """`observe` is None for the journal of a worker that is no more (`orphans.py`): only records go up."""
         self.connected = False
         self._url = url
         self._secret = secret
@@ -126,7 +127,8 @@ class Uplink:
                     tasks.create_task(self._receive(socket))
                     tasks.create_task(self._send_waiting(socket, self._soon))
                     tasks.create_task(self._send_usage(socket))
-                    tasks.create_task(self._send_observations(socket))
+                    if self._observe is not None:
+                        tasks.create_task(self._send_observations(socket, self._observe))
             finally:
                 self._soon = None
                 if self.limiter is not None:
@@ -191,7 +193,7 @@ class Uplink:
             self._acknowledged.clear()
             await self._acknowledged.wait()
 
-    async def _send_observations(self, socket: ClientConnection) -> None:
+    async def _send_observations(self, socket: ClientConnection, observe: Callable[[], Observation]) -> None:
         while True:
-            await socket.send(_encoder.encode(self._observe()), text=True)
+            await socket.send(_encoder.encode(observe()), text=True)
             await asyncio.sleep(OBSERVE_SECONDS)

@@ -13,6 +13,7 @@ from llm.gateway.certificates import listening_context
 from llm.gateway.endpoint import Endpoint
 from llm.gateway.gateway import Gateway
 from llm.gateway.journal import Journal
+from llm.gateway.orphans import Orphans, ask_back, taken_back
 from llm.gateway.resume import door
 from llm.gateway.server import HttpServer
 from llm.gateway.settings import Settings
@@ -52,21 +53,28 @@ class Worker:
         self.gateway.uplink_connected = lambda: self.uplink.connected
         self._uplink_task: asyncio.Task[None] | None = None
         self._metrics_task: asyncio.Task[None] | None = None
+        self._orphans_task: asyncio.Task[None] | None = None
 
     async def start(self, *, listen: bool = True) -> int:
         """Listen, unless another door does (`asgi.py`); returns the port. Raises OSError when it is taken."""
         settings, port = self.settings, 0
+        taken_back(self.journal.folder)
         self.gateway.shared_metrics.inherit()  # before the first call is counted
         if listen:
             port = await self.server.listen(settings.host, settings.port, shared=settings.shared_port, tls=self._tls)
         await self.door.listen_on(self.siblings.bind_door())
         self._uplink_task = asyncio.create_task(self.uplink.run())
         self._metrics_task = asyncio.create_task(self._save_metrics())
+        self._orphans_task = asyncio.create_task(Orphans(settings).run())
         return port
 
     async def stop(self) -> None:
         """Drain and end."""
         whole = self.settings.drain_seconds
+        if self._orphans_task is not None:
+            self._orphans_task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._orphans_task
         patience = max(whole - 2 * HAND_OVER_SECONDS, whole / 2)
         if not await self.server.drain(patience):
             log.warning("Calls were still under way after %g seconds and have been cut.", patience)
@@ -106,6 +114,7 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    await ask_back(settings.journal_dir / settings.name)
     worker = Worker(settings)
     try:
         port = await worker.start()
