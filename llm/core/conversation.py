@@ -128,11 +128,17 @@ Part = Text | Image | Audio | File | Thinking | Refusal | ToolCall | ToolResult 
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One message, in the client's order: number i here is `messages[i]` there."""
+    """One message, in the client's order."""
 
     role: Role
     parts: tuple[Part, ...] = ()
     name: str | None = None
+    place: str | None = None
+    """The field of the client's request it came from, where that is not `messages[i]` for number i here."""
+
+    def where(self, number: int) -> str:
+        """How an error names this message, number `number` here, to the client."""
+        return self.place or f"messages[{number}]"
 
 
 class Tool(msgspec.Struct, frozen=True, omit_defaults=True):

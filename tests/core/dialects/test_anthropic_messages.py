@@ -15,8 +15,9 @@ from llm.core import sse
 from llm.core.assembly import assemble
 from llm.core.conversation import Choice, Conversation, File, Message, Native, Reply, Text, Tool, ToolResult
 from llm.core.deltas import ArgumentsDelta, Delta, Finished, Started, TextDelta, ThinkingDelta, ToolCallStarted
-from llm.core.dialects import anthropic, anthropic_messages, google
-from llm.core.dialects.translation import Target
+from llm.core.dialects import anthropic, anthropic_messages, google, ollama
+from llm.core.dialects.openai_chat import translator as openai_chat
+from llm.core.dialects.translation import Target, Translator
 from llm.core.errors import InvalidRequest, ProviderError, Unavailable
 
 WIRE = Path(__file__).parents[2] / "wire" / "anthropic"
@@ -186,3 +187,27 @@ def test_a_reply_without_usage_or_reason_is_still_a_message() -> None:
         "cache_creation_input_tokens": 3,
         "output_tokens": 9,
     }
+
+
+@pytest.mark.parametrize("system", [None, "Be brief."])
+@pytest.mark.parametrize("wire", [anthropic, google, ollama], ids=["anthropic", "google", "ollama"])
+def test_an_error_names_the_clients_own_message(wire: Translator, system: str | None) -> None:
+    call = {"type": "tool_use", "id": "t1", "name": "look", "input": ["no", "object"]}
+    asked = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": [call]}]
+    conversation = anthropic_messages.read(body(messages=asked, **({"system": system} if system else {})))
+    with pytest.raises(InvalidRequest) as refused:
+        wire.encode(conversation, Target("m"))
+    assert (refused.value.param or "").startswith("messages[1]")
+
+
+def test_what_is_dropped_names_the_clients_own_message() -> None:
+    failed = {"type": "tool_result", "tool_use_id": "t1", "content": "no", "is_error": True}
+    conversation = anthropic_messages.read(body(system="Be brief.", messages=[{"role": "user", "content": [failed]}]))
+    assert openai_chat.encode(conversation, Target("m")).dropped == ("messages[0].content[].is_error",)
+
+
+def test_a_system_prompt_is_text() -> None:
+    image = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
+    with pytest.raises(InvalidRequest) as refused:
+        anthropic_messages.read(body(system=[{"type": "text", "text": "Look."}, image]))
+    assert refused.value.param == "system[1]"

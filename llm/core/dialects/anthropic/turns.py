@@ -41,7 +41,7 @@ def system_blocks(messages: tuple[Message, ...]) -> str | list[Fields]:
             continue
         for part in message.parts:
             if not isinstance(part, Text):
-                cannot(NAME, "anything but text in a system message", f"messages[{index}].content")
+                cannot(NAME, "anything but text in a system message", f"{message.where(index)}.content")
             if part.text:
                 blocks.append(cached({"type": "text", "text": part.text}, part.cache))
     if len(blocks) == 1 and len(blocks[0]) == 2:
@@ -59,7 +59,7 @@ def turns(messages: tuple[Message, ...], drops: Drops) -> list[Fields]:
         if message.role in ("system", "developer"):
             continue
         role = "assistant" if message.role == "assistant" else "user"
-        where = f"messages[{index}]"
+        where = message.where(index)
         blocks = [block for part in message.parts for block in _blocks(part, where, drops)]
         if not blocks:
             continue

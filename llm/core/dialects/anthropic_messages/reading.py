@@ -1,6 +1,6 @@
 """An Anthropic messages request, from its bytes into the inner language.
 
-The system prompt becomes the first message, so `messages[i]` of the client is number i + 1 inside when there is one.
+The system prompt becomes the first message; each of the others then keeps the client's own number as its place.
 Blocks of kinds we do not know (server tools and their results) stay `Native`: Anthropic gets them as they came, other
 wires refuse or drop them by their own rules. Raises InvalidRequest naming the field. Next file: `writing.py`.
 """
@@ -100,7 +100,10 @@ def read(body: bytes) -> Conversation:
         raise InvalidRequest("`messages` must hold at least one message.", "messages")
     messages = [_message(message, number) for number, message in enumerate(wire.messages)]
     if wire.system:
-        messages.insert(0, Message("system", tuple(_parts(wire.system, "system"))))
+        placed = [
+            msgspec.structs.replace(message, place=f"messages[{number}]") for number, message in enumerate(messages)
+        ]
+        messages = [_system(wire.system), *placed]
     return Conversation(
         model=wire.model,
         messages=tuple(messages),
@@ -112,6 +115,14 @@ def read(body: bytes) -> Conversation:
         include_usage=True,
         unknown=unknown,
     )
+
+
+def _system(content: str | list[Fields]) -> Message:
+    parts = tuple(_parts(content, "system"))
+    for number, part in enumerate(parts):
+        if not isinstance(part, Text):
+            raise InvalidRequest(f"`system[{number}]` must be a block of text.", f"system[{number}]")
+    return Message("system", parts, place="system")
 
 
 def _message(message: WireMessage, number: int) -> Message:

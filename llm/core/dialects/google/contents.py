@@ -39,7 +39,7 @@ def system_text(messages: tuple[Message, ...], drops: Drops) -> list[Fields]:
             continue
         for part in message.parts:
             if not isinstance(part, Text):
-                cannot(NAME, "anything but text in a system message", f"messages[{index}].content")
+                cannot(NAME, "anything but text in a system message", f"{message.where(index)}.content")
             _note_cache(part, drops)
             if part.text:
                 found.append({"text": part.text})
@@ -63,7 +63,7 @@ class Contents:
             if message.role in ("system", "developer"):
                 continue
             role = "model" if message.role == "assistant" else "user"
-            parts = [piece for part in message.parts for piece in self._parts(part, f"messages[{index}]")]
+            parts = [piece for part in message.parts for piece in self._parts(part, message.where(index))]
             if role == "model" and self._third:
                 _seal_first_call(parts)
             if not parts:

@@ -84,7 +84,7 @@ def _messages(messages: tuple[Message, ...], drops: Drops) -> list[Fields]:
     names: dict[str, str] = {}
     found: list[Fields] = []
     for index, message in enumerate(messages):
-        where = f"messages[{index}]"
+        where = message.where(index)
         if message.name is not None:
             drops.note("messages[].name")
         role = "system" if message.role == "developer" else message.role

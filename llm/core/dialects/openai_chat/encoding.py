@@ -74,7 +74,7 @@ def encode(conversation: Conversation, target: Target) -> Outgoing:
 def _messages(messages: tuple[Message, ...], drops: Drops) -> list[Fields]:
     found: list[Fields] = []
     for index, message in enumerate(messages):
-        where = f"messages[{index}]"
+        where = message.where(index)
         results = [part for part in message.parts if isinstance(part, ToolResult)]
         found.extend([_result(part, where, drops) for part in results])
         rest = [part for part in message.parts if not isinstance(part, ToolResult)]
