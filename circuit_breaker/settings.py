@@ -17,7 +17,6 @@ import environ
 
 from circuit_breaker.appearance import UNFOLD as UNFOLD
 from circuit_breaker.environment import Environment, SettingError
-from circuit_breaker.production_file import apply_file
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # ENV_FILE names another file; tests name one that does not exist, so that nobody's own `.env` changes their outcome.
@@ -25,6 +24,8 @@ env = Environment(Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env"))
 CONFIG_FILE = env.text("CONFIG_FILE")
 WITHOUT_EFFECT: tuple[str, ...] = ()  # what the file asks for that is not built yet; the banner tells
 if CONFIG_FILE or (BASE_DIR / "production.yaml").exists():
+    from circuit_breaker.production_file import apply_file  # YAML is read by those who have such a file
+
     WITHOUT_EFFECT = apply_file(Path(CONFIG_FILE or BASE_DIR / "production.yaml").expanduser(), os.environ)
 
 # --- where data lies -------------------------------------------------------------------------------------------------
