@@ -24,6 +24,12 @@ ROWS = (
     ("row06-stream-throughput", "stream_throughput", "streams of 200 events, saturated", "nginx, unbuffered"),
     ("row06-streams-against-tensorzero", "--against-peers", "the same", "TensorZero"),
     ("row07-memory", "memory", "memory of one worker", "-"),
+    (
+        "row08-cross-dialect",
+        "cross_dialect",
+        "whole chat completions at providers of other wires (the worse of Anthropic, Gemini)",
+        "ourselves on OpenAI's wire",
+    ),
     ("row16-startup", "startup", "`serve` to the first reply", "-"),
 )
 
@@ -70,7 +76,7 @@ def figures(found: dict[str, Any]) -> tuple[str, str]:
     """What was reached, and what should be."""
     if "not_measured" in found:
         return f"not measured: {found['not_measured']}", ""
-    if found["row"] in (1, 2, 3, 6):
+    if found["row"] in (1, 2, 3, 6, 8):
         rates = [f"{name} {one['requests_per_second']:,}/s" for name, one in found["contenders"].items()]
         spread = f"; p99 / p50 = {found['p99_over_p50']}" if "p99_over_p50" in found else ""
         return f"**{found['ratio']:.2f}**; {', '.join(rates)}{spread}", f"≥ {found['goal']:g}"

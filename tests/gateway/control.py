@@ -51,6 +51,15 @@ def snapshot(url: str, version: int = 1, **model: object) -> Snapshot:
     return Snapshot(version, time.time_ns(), (provider,), (Model(**fields),))  # type: ignore[arg-type]
 
 
+def with_other_wires(first: Snapshot, url: str) -> Snapshot:
+    """The same, and one provider of each other wire at `url`, named like it, with a model of that name."""
+    key = (ProviderKey("7", PROVIDER_KEY),)
+    names = ("anthropic", "google", "ollama")
+    providers = [Provider(name, name, name, url, "native", key) for name in names]
+    models = [Model(name, name, name, price=PRICE) for name in names]
+    return Snapshot(1, time.time_ns(), (*first.providers, *providers), (*first.models, *models))
+
+
 class Control:
     """Use as an async context manager. `push` sends a snapshot to whoever is and will be connected."""
 
@@ -187,7 +196,7 @@ class Control:
 async def _run(port: int, upstream: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with Control(snapshot(upstream), port, count_only=True) as control:
+    async with Control(with_other_wires(snapshot(upstream), upstream), port, count_only=True) as control:
         print("ready", flush=True)
         await stop.wait()
         print(json.dumps({"booked": control.booked, "cost_nano": control.cost_nano}), flush=True)

@@ -63,9 +63,10 @@ class Bridge:
         model = attempt.deployment.model
         target = Target(model.upstream, model.max_output_tokens, model.context_window)
         outgoing = self._translator.encode(conversation, target)
-        if self._path is None:
-            return outgoing
-        return msgspec.structs.replace(outgoing, path=self._path(attempt, outgoing.path))
+        path = outgoing.path if self._path is None else self._path(attempt, outgoing.path)
+        headers = outgoing.headers
+        headers.pop("content-type", None)  # every request to a provider has it
+        return Outgoing(path, headers, outgoing.body, outgoing.dropped)
 
     def decode(self, attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None]:
         try:

@@ -188,7 +188,9 @@ def usage_of(wire: UsageMetadata) -> Usage:
 
 
 def _sound(details: list[ModalityCount] | None) -> int:
-    return sum([count(detail.token_count) for detail in details or () if detail.modality == "AUDIO"])
+    if not details:  # the usual case
+        return 0
+    return sum([count(detail.token_count) for detail in details if detail.modality == "AUDIO"])
 
 
 def _finish(reason: str, calls: bool) -> Finish:
