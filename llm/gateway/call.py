@@ -208,7 +208,7 @@ class Call:
             id=self.id,
             request_id=self.request_id.decode("ascii"),
             started_at=self.started_at,
-            finished_at=time.time_ns(),
+            finished_at=max(time.time_ns(), self.started_at),  # the system's clock may be set back
             provider=deployment.provider.name,
             model=deployment.model.id,
             requested_model=request.model,

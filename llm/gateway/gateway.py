@@ -214,6 +214,7 @@ class Gateway:
             "connections": float(self.connections()),
             "journal_lag": float(self.journal.lag),
             "journal_bytes": float(self.journal.size),
+            "records_set_aside": float(self.journal.refused),
             "streams_open": float(len(self.replays.live)),
             "streams_unattended": float(self.replays.unattended),
             "replay_bytes": float(self.replays.size),

@@ -64,6 +64,7 @@ GAUGES = {
     "connections": "Open client connections.",
     "journal_lag": "Records written but not yet acknowledged.",
     "journal_bytes": "Bytes the journal holds on disk.",
+    "records_set_aside": "Records that can never be booked; they are in refused.jsonl.",
     "snapshot_age_seconds": "Age of the configuration served by.",
     "streams_open": "Streams under way.",
     "streams_unattended": "Streams that go on though their client has gone, in case it comes back.",

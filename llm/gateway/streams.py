@@ -162,7 +162,7 @@ class Relay:
             return
         call = self._call
         if call.first_byte_at is None:
-            call.first_byte_at = time.time_ns()
+            call.first_byte_at = max(time.time_ns(), call.started_at)
             if not self._exchange.started:
                 self._start(call.overhead_us())
         if self._numbered:
