@@ -76,7 +76,7 @@ async def test_a_whole_answer(bridged: Running, wire: Wire) -> None:
     assert answer.status == 200, answer.body
     (asked,) = bridged.provider.requests
     assert asked.line == f"POST {wire.path} HTTP/1.1"
-    assert asked.head.lower().count("content-type:") == 1
+    assert asked.head.lower().count(b"content-type:") == 1
     name, value = wire.key_header
     assert asked.headers[name] == value
     reply, buckets = answer.json, BUCKETS[wire.name]
