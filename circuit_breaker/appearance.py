@@ -30,6 +30,7 @@ GROUPS = {
         ("Executions", "play_circle", "agents_agentexecution"),
     ],
     "Accounts": [
+        ("API keys", "vpn_key", "billing_apikey"),
         ("Users", "person", "auth_user"),
         ("Groups", "group", "auth_group"),
     ],
