@@ -23,6 +23,13 @@ from graphql import GraphQLError, GraphQLSyntaxError
 logger = logging.getLogger(__name__)
 
 CODE = re.compile(r"[A-Z][A-Z0-9_]*")
+CANNOT_REPRESENT = re.compile(r"(cannot represent [^:]*): .*", re.DOTALL)
+WHERE = re.compile(r" at '([\w.\[\]]+)'; ")
+REASON = re.compile(
+    r"; (Field '\w+' of required type '[^']*' was not provided|Field '\w+' is not defined by type '\w+'"
+    r"|Expected (?:non-nullable )?type '[^']*'(?: not to be None| to be a mapping)?|\w+ cannot represent [^:;]*)"
+)
+"""The reasons of graphql-core that hold nothing of the value."""
 
 
 class RequestRefused(Exception):
@@ -47,12 +54,22 @@ def shown(error: BaseException, request_id: str) -> dict[str, Any]:
         return _shape(*_meaning(error, request_id))
     cause = _root_cause(error)
     if isinstance(cause, GraphQLError):
-        formatted = dict(error.formatted)
+        formatted = dict(error.formatted) | {"message": without_values(error.message)}
         formatted["extensions"] = {"code": _code_of(cause)} | (cause.extensions or {})
         return formatted
     message, extensions = _meaning(cause, request_id)
     located = {key: value for key, value in error.formatted.items() if key in ("locations", "path")}
     return _shape(message, extensions) | located
+
+
+def without_values(message: str) -> str:
+    """What is wrong with a variable or argument, without repeating it: it may be, or hold, a provider's key."""
+    head, found, rest = message.partition(" got invalid value ")
+    if not found:
+        return CANNOT_REPRESENT.sub(r"\1.", message)
+    where, reason = WHERE.search(rest), REASON.search(rest)
+    place = f" at '{where.group(1)}'" if where else ""
+    return f"{head} got an invalid value{place}; {reason.group(1) if reason else 'it does not fit its type'}."
 
 
 def _root_cause(error: GraphQLError) -> BaseException:
