@@ -143,13 +143,21 @@ class Uplink:
                 self._acknowledged.set()
             elif isinstance(message, SnapshotPush) and message.snapshot.version > self._version:
                 self._version = message.snapshot.version
-                self.connected = True
-                self._on_snapshot(message.snapshot)
+                self.connected = self._configure(message.snapshot)
             elif isinstance(message, LeaseGrant) and self.limiter is not None:
                 self.limiter.hear_grant(message)
             elif isinstance(message, Fleet) and self.limiter is not None:
                 self.limiter.hear_fleet(message)
         raise ConnectionError("the control plane closed the uplink")
+
+    def _configure(self, snapshot: Snapshot) -> bool:
+        """False: it cannot be served by (the control plane is of a newer release, say); the last one stays."""
+        try:
+            self._on_snapshot(snapshot)
+        except Exception:  # whatever it is: the uplink must go on, or nothing would be booked until a restart
+            log.exception("Configuration %d cannot be used; serving on by the last one.", snapshot.version)
+            return False
+        return True
 
     async def _send_waiting(self, socket: ClientConnection, waiting: "asyncio.Queue[bytes]") -> None:
         while True:
@@ -182,8 +190,12 @@ class Uplink:
         if len(lines) > 1:
             self._batch = len(lines) // 2
         elif self._in_a_row < MOST_IN_A_ROW:
+            try:
+                self._journal.set_aside(self._sent_last, lines[0])
+            except OSError as error:  # it stays in the journal, and is tried again
+                log.error("Record %d cannot be booked (%s), nor set aside (%s).", self._sent_last, why, error)
+                return
             self._in_a_row += 1
-            self._journal.set_aside(self._sent_last, lines[0])
             log.error("Record %d cannot be booked (%s): it is set aside.", self._sent_last, why)
         else:
             log.error("The control plane books nothing (%s): is it of another release? The journal waits.", why)

@@ -105,6 +105,19 @@ async def test_nonsense_from_control_is_survived(gateway: Running) -> None:
     assert (await gateway.ask(post())).status == 200
 
 
+async def test_a_snapshot_that_cannot_be_used_leaves_the_last_one_and_the_uplink(gateway: Running) -> None:
+    new = snapshot(gateway.provider.url, 2)
+    (provider,) = new.providers
+    unknown = msgspec.structs.replace(provider, dialect="of-a-newer-release")
+    await gateway.control.push(msgspec.structs.replace(new, providers=(unknown,)))
+    await until(lambda: not gateway.worker.uplink.connected)
+    assert (await gateway.ask(post())).status == 200
+    await gateway.control.wait_for_records(1)
+    await gateway.configure(snapshot(gateway.provider.url, 3))
+    assert gateway.worker.uplink.connected
+    assert len(gateway.control.hellos) == 1, "on the same connection"
+
+
 async def test_until_the_first_snapshot_requests_wait_for_it(settings: Settings, provider: Provider) -> None:
     async with Control() as control:
         worker = Worker(msgspec.structs.replace(settings, uplink_url=control.url))
