@@ -19,7 +19,7 @@ from llm.core.options import Options
 from llm.core.snapshot import ApiKey
 from llm.gateway.exchange import Exchange, HeaderLines, lines
 from llm.gateway.gateway import Gateway, Route
-from llm.gateway.provider_connection import Reply
+from llm.gateway.provider_connection import FOREVER, Reply
 from llm.gateway.register import BYTES_PER_TOKEN, NO_SLOT, Entry
 
 if TYPE_CHECKING:
@@ -81,7 +81,9 @@ class Call:
         if self.reply is None:
             return
         if self.drained:
-            self.reply.resume()  # a slow client may have paused it
+            if self.reply.deadline == FOREVER:  # a slow client had paused it: from now on the provider is waited for
+                self.reply.deadline = self.gateway.loop.time() + self.gateway.settings.request_timeout
+            self.reply.resume()
         else:
             self.reply.cancel()
 

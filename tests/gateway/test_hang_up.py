@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 
 from llm.core.snapshot import Snapshot
-from tests.gateway.client import CHAT, post
+from tests.gateway.client import CHAT, Client, post
 from tests.gateway.conftest import Running, until
 from tests.gateway.control import snapshot
 from tests.gateway.provider import DONE, REPLY, Request, chunk, http, stream, usage_chunk
@@ -50,3 +50,30 @@ async def test_a_drained_stream_is_booked_as_reported(gateway: Running) -> None:
     (record,) = await gateway.control.wait_for_records(1)
     assert (record.outcome, record.status, record.estimated) == ("cancelled", 499, False)
     assert (record.usage.input, record.usage.output) == (7, 31)
+
+
+async def test_a_drained_stream_whose_provider_falls_silent_ends_in_time(gateway: Running) -> None:
+    """Also where the client was slow when it left, so that nobody was waiting for the provider just then."""
+    await gateway.configure(draining(gateway))
+    gateway.set_timeout(0.3)
+    slow, ended = asyncio.Event(), asyncio.Event()
+
+    def paused() -> bool:
+        return any(one._paused for one in gateway.worker.gateway.upstream.connections)  # type: ignore[union-attr]
+
+    async def until_it_is_paused(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+        while not paused():
+            writer.write(chunk("word " * 40_000))
+            await asyncio.sleep(0.005)
+        slow.set()
+        await ended.wait()
+
+    gateway.provider.answers = [until_it_is_paused]
+    client = await Client.connect(gateway.port, limit=4_096)
+    client.send(post(STREAM))
+    await asyncio.wait_for(slow.wait(), 20)
+    client.close()
+    (record,) = await gateway.control.wait_for_records(1)
+    assert (record.outcome, record.status, record.estimated) == ("cancelled", 499, True)
+    ended.set()
