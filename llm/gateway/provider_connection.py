@@ -8,6 +8,7 @@ took none of it (`staleness.py` says what a proof is); otherwise the reply fails
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
@@ -20,6 +21,8 @@ from llm.gateway.steps import Signal
 if TYPE_CHECKING:
     from llm.gateway.httpx_transport import HttpxCall
     from llm.gateway.upstream import Pool
+
+log = logging.getLogger(__name__)
 
 HEAD_BYTES = 131_072
 APART_BYTES = 16_384
@@ -113,6 +116,9 @@ class Reply:
                 self._on_data(part)
             except LlmError as error:
                 self._give_up(error)
+            except Exception:  # not into llhttp's hands: it would look as if the provider had sent nonsense
+                log.exception("The gateway could not pass on a part of a provider's answer.")
+                self._give_up(LlmError("Internal error in the gateway."))
             return
         self._size += len(part)
         self._parts.append(part)

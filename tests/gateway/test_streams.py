@@ -7,6 +7,7 @@ import time
 import pytest
 
 from billing.core.pricing import Usage
+from llm.gateway import streams
 from tests.gateway.client import CHAT, Client, post
 from tests.gateway.conftest import Running, until
 from tests.gateway.provider import (
@@ -281,3 +282,22 @@ async def test_an_answer_that_ends_with_the_connection_is_whole(gateway: Running
     request = post(STREAM)
     answer = await gateway.ask(request)
     assert answer.body == b"".join([*EVENTS, DONE])
+
+
+async def test_a_defect_of_ours_is_logged_and_not_laid_on_the_provider(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(relay: streams.Relay, block: bytes) -> None:
+        if b"lo!" in block:
+            raise KeyError("a defect")
+        sound(relay, block)
+
+    sound = streams.Relay._send
+    monkeypatch.setattr(streams.Relay, "_send", broken)
+    gateway.provider.answers = [stream(*ALL, pause=0.02)]
+    answer = await gateway.ask(post(STREAM))
+    assert json.loads(answer.body.rpartition(b"data: ")[2])["error"]["message"] == "Internal error in the gateway."
+    (record,) = await gateway.control.wait_for_records(1)
+    assert (record.outcome, record.estimated) == ("cut", True)
+    (logged,) = [one for one in caplog.records if one.name == "llm.gateway.provider_connection"]
+    assert "KeyError: 'a defect'" in str(logged.exc_text)
