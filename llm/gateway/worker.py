@@ -79,10 +79,7 @@ class Worker:
         if not await self.server.drain(patience):
             log.warning("Calls were still under way after %g seconds and have been cut.", patience)
         self.gateway.replays.close()
-        if self.gateway.metrics.in_flight:
-            self.gateway.idle.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.gateway.idle.wait(), HAND_OVER_SECONDS)
+        await self._until_idle()
         self.siblings.close()
         await self.door.drain(HAND_OVER_SECONDS / 2)
         if self.uplink.connected:
@@ -96,7 +93,15 @@ class Worker:
             self._metrics_task.cancel()
             self.gateway.shared_metrics.save({})
         self.gateway.upstream.close()
+        await self._until_idle()  # what this has cut is recorded while there is a journal
         await self.journal.close()
+
+    async def _until_idle(self) -> None:
+        """Wait until no call is under way, for HAND_OVER_SECONDS at most."""
+        if self.gateway.metrics.in_flight:
+            self.gateway.idle.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.gateway.idle.wait(), HAND_OVER_SECONDS)
 
     async def _save_metrics(self) -> None:
         """Once a second, so that whichever worker is scraped can answer for this one too."""

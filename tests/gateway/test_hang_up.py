@@ -3,12 +3,15 @@
 import asyncio
 
 import msgspec
+import pytest
 
 from llm.core.snapshot import Snapshot
+from llm.gateway.settings import Settings
+from llm.gateway.worker import Worker
 from tests.gateway.client import CHAT, Client, post
 from tests.gateway.conftest import Running, until
-from tests.gateway.control import snapshot
-from tests.gateway.provider import DONE, REPLY, Request, chunk, http, stream, usage_chunk
+from tests.gateway.control import Control, snapshot
+from tests.gateway.provider import DONE, REPLY, Provider, Request, chunk, http, stream, usage_chunk
 
 STREAM = {**CHAT, "stream": True}
 
@@ -77,3 +80,28 @@ async def test_a_drained_stream_whose_provider_falls_silent_ends_in_time(gateway
     (record,) = await gateway.control.wait_for_records(1)
     assert (record.outcome, record.status, record.estimated) == ("cancelled", 499, True)
     ended.set()
+
+
+async def test_a_drained_call_that_the_end_of_the_worker_cuts_is_in_the_journal(
+    settings: Settings, provider: Provider, control: Control, caplog: pytest.LogCaptureFixture
+) -> None:
+    new = snapshot(provider.url)
+    control.snapshot = msgspec.structs.replace(
+        new, providers=(msgspec.structs.replace(new.providers[0], on_hang_up="drain"),)
+    )
+    worker = Worker(msgspec.structs.replace(settings, uplink_url=control.url))
+    client = await Client.connect(await worker.start())
+
+    async def never(request: Request, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+
+    provider.answers = [never]
+    client.send(post())
+    await until(lambda: provider.requests)
+    client.close()
+    await until(lambda: not worker.server.connections)
+    await worker.stop()
+    assert worker.gateway.metrics.in_flight == 0
+    (segment,) = worker.journal.folder.glob("0*.jsonl")
+    assert len(segment.read_bytes().splitlines()) == 1
+    assert "cannot be written" not in caplog.text
