@@ -49,8 +49,11 @@ def banner(report: SetupReport, seconds: float) -> str:
 
 
 def first_call(gateway: str) -> str:
+    key = ""
+    if settings.API_KEY_REQUIRED:
+        key = "    -H 'Authorization: Bearer '$(manage.py apikey create first) \\\n".replace("manage.py", _manage())
     return (
-        f"  curl -X POST {gateway}/v1/chat/completions \\\n"
+        f"  curl -X POST {gateway}/v1/chat/completions \\\n{key}"
         "    -H 'Content-Type: application/json' \\\n"
         """    -d '{"model": "auto", "messages": [{"role": "user", "content": "Hello!"}]}'"""
     )
@@ -65,10 +68,14 @@ def first_login() -> str:
     ]
     if "DATABASE_URL" in os.environ and "DATABASE_URL" not in settings.env.from_file:
         given.append("DATABASE_URL=...")
+    return " ".join([*given, _manage(), "createsuperuser"])
+
+
+def _manage() -> str:
     python = Path(sys.executable)
     if python.is_relative_to(settings.BASE_DIR):
         python = python.relative_to(settings.BASE_DIR)
-    return " ".join([*given, str(python), "manage.py createsuperuser"])
+    return f"{python} manage.py"
 
 
 def _storage() -> str:

@@ -63,7 +63,8 @@ class ModelNotFound(InvalidRequest):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"The model `{name}` does not exist, or no configured provider offers it. See GET /v1/models.",
+            f"The model `{name}` does not exist, is switched off, or is offered by no configured provider. See GET "
+            "/v1/models, and Models in the admin.",
             "model",
             "model_not_found",
         )

@@ -72,7 +72,7 @@ class Call:
         self.exchange = exchange
         self.gateway = gateway
         self.started_at = time.time_ns()
-        self.id = _new_id()
+        self.id = new_id()
         given = exchange.fields.get(b"x-request-id")
         self.request_id = (given and request_id(given)) or self.id.encode()
 
@@ -257,7 +257,7 @@ def refuse(
     exchange.respond(error.status, headers, body)
 
 
-def _new_id() -> str:
+def new_id() -> str:
     """An id nobody can guess: whoever knows a stream's id may read it. Randomness is fetched for 256 at a time."""
     global _random
     if not _random:

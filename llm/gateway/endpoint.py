@@ -20,7 +20,7 @@ from llm.core.errors import (
 )
 from llm.core.operations import OPERATIONS, Operation
 from llm.gateway import pipeline, resume
-from llm.gateway.call import JSON, refuse, request_id
+from llm.gateway.call import JSON, new_id, refuse, request_id
 from llm.gateway.exchange import Exchange, Headers
 from llm.gateway.gateway import Gateway
 from llm.gateway.siblings import Siblings
@@ -63,7 +63,7 @@ class Endpoint:
             self._route(exchange, operation)
         except LlmError as error:
             self._gateway.metrics.count_refused(error.status)
-            request = request_id(exchange.fields.get(b"x-request-id", b"")) or b"none"
+            request = request_id(exchange.fields.get(b"x-request-id", b"")) or new_id().encode()
             refuse(exchange, error, request, operation=operation)
 
     def _route(self, exchange: Exchange, operation: Operation | None) -> None:
@@ -190,6 +190,8 @@ def _absent(exchange: Exchange) -> str:
             f"There is no {exchange.method} {_shown(exchange.path)} here: this gateway passes responses on and keeps "
             "none. Ask the provider that made it."
         )
+    if b"/v1" + exchange.path in OPERATIONS:
+        return f"There is no {_shown(exchange.path)} here; the base URL ends in /v1: /v1{_shown(exchange.path)}."
     return f"There is no {exchange.method} {_shown(exchange.path)} here."
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from llm.core import sse
 from llm.core.errors import InvalidRequest, LlmError, MethodNotAllowed, NotFound
 from llm.core.errors import body as error_body
-from llm.gateway.call import refuse, request_id
+from llm.gateway.call import new_id, refuse, request_id
 from llm.gateway.exchange import Exchange
 from llm.gateway.gateway import Gateway
 from llm.gateway.replay import Cursor, Replay
@@ -99,7 +99,7 @@ def door(exchange: Exchange, gateway: Gateway) -> None:
             raise NotFound("There is nothing else behind this door.")
         resume(exchange, gateway)
     except LlmError as error:
-        refuse(exchange, error, b"none")
+        refuse(exchange, error, new_id().encode())
 
 
 class Reader:

@@ -19,7 +19,7 @@ from typing import cast
 import httptools
 
 from llm.core.errors import LlmError, Unavailable
-from llm.gateway.call import refuse
+from llm.gateway.call import new_id, refuse
 from llm.gateway.exchange import Exchange, Headers
 
 DOOR, DOOR_ELSEWHERE = "door", "door.path"
@@ -83,10 +83,10 @@ class Siblings:
             try:
                 await Passage(exchange, doors[started.index(newest)], show=True).open(exchange.method, target)
             except OSError:
-                refuse(exchange, Unavailable("The worker that holds the stream has just gone.", 1), b"none")
+                refuse(exchange, Unavailable("The worker that holds the stream has just gone.", 1), new_id().encode())
         elif held_since == 0 and None in started:
             error: LlmError = Unavailable("Not every worker could be asked for the stream; try again shortly.", 1)
-            refuse(exchange, error, b"none")
+            refuse(exchange, error, new_id().encode())
         else:
             otherwise()
 

@@ -218,3 +218,16 @@ async def test_other_pages_may_not_spend_money(gateway: Running, origin: str) ->
         assert answer.status == 403
         assert "access-control-allow-origin" not in answer.headers
     assert gateway.provider.requests == []
+
+
+@pytest.mark.parametrize("request_bytes", [get("/v1/nothing"), get("/v1/chat/completions"), get("/v1/streams/unknown")])
+async def test_what_is_refused_has_a_request_id_of_its_own(gateway: Running, request_bytes: bytes) -> None:
+    ids = {(await gateway.ask(request_bytes, "GET")).headers["x-request-id"] for _ in range(2)}
+    assert len(ids) == 2
+    assert all(len(one) == 32 for one in ids)
+
+
+async def test_a_base_url_without_its_version_is_told(gateway: Running) -> None:
+    answer = await gateway.ask(post(path="/chat/completions"))
+    assert answer.status == 404
+    assert "/v1/chat/completions" in answer.error["message"]

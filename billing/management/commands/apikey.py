@@ -50,7 +50,10 @@ class Command(BaseCommand):
         )
         row, key = services.create_key(settings)
         self.stdout.write(key)
-        self.stderr.write(f"API key {row.pk} was made. It is shown this once: only its hash is kept.")
+        self.stderr.write(
+            f"API key {row.pk} was made. It is shown this once: only its hash is kept. Gateways "
+            "know it within a second."
+        )
 
     def _list(self, options: dict[str, Any]) -> None:
         for row in selectors.list_keys():
