@@ -25,6 +25,8 @@ MAX_HEADER = 512
 """A longer header holds no key of ours and is not remembered."""
 AGENTS = ApiKey("", "", SCOPES)
 """Our own agents, whose token is no key: without limits, and not named in records."""
+AGENTS_OWNER = "agents"
+"""Whose streams theirs are: no key of a client may read them."""
 MISSING = "No API key was given. Send yours as `Authorization: Bearer <key>`."
 INCORRECT = "Incorrect API key provided: it is not known here, or has been revoked. Ask who gave it to you for another."
 
@@ -78,7 +80,7 @@ class Admission:
             key = self.authenticate(exchange)
         except (InvalidKey, Forbidden):
             return False
-        return key is not None and key.id == owner
+        return key is not None and (key.id or AGENTS_OWNER) == owner
 
     def _look_up(self, given: bytes) -> ApiKey | None:
         """The key of a header value seen for the first time. Only what is let in is remembered."""

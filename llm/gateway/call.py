@@ -17,6 +17,7 @@ from llm.core.errors import body as error_body
 from llm.core.operations import Operation, Request
 from llm.core.options import Options
 from llm.core.snapshot import ApiKey
+from llm.gateway.admission import AGENTS_OWNER
 from llm.gateway.exchange import Exchange, HeaderLines, lines
 from llm.gateway.gateway import Gateway, Route
 from llm.gateway.provider_connection import FOREVER, Reply
@@ -114,7 +115,7 @@ class Call:
             user,
             project,
             origin,
-            self.owner,
+            self.api_key,
         )
         self.slot = self.gateway.journal.register.enter(entry, self.slot)
 
@@ -136,7 +137,7 @@ class Call:
         """Whose call it is: the key's labels win over what the request says of itself."""
         if key is not None:
             self.key = key
-            self.owner = key.id or None
+            self.owner = key.id or AGENTS_OWNER
 
     async def enter(self, limits: Limits) -> None:
         """Wait to be let in. The estimate of its tokens is corrected at the end. Raises RateLimited."""
@@ -167,6 +168,11 @@ class Call:
         )
         return labels
 
+    @property
+    def api_key(self) -> str | None:
+        """The id of the key the call was made with."""
+        return self.key.id or None if self.key is not None else None
+
     def overhead_us(self) -> int:
         """Microseconds spent in the gateway itself so far."""
         return (time.perf_counter_ns() - self.exchange.received_at - self.provider_ns) // 1000
@@ -189,14 +195,15 @@ class Call:
         error_code: str | None = None,
         streamed: bool = False,
         estimated: bool = False,
+        given_up: bool = False,
     ) -> CallRecord:
-        """What the journal stores. Without reported usage, even a partial answer is charged by our estimate;
-        `estimated` says that `usage` is one already."""
+        """What the journal stores. Without reported usage, even a partial answer is charged by our estimate, and so is
+        one `given_up` after it was sent, for the provider may bill it; `estimated`: `usage` is an estimate already."""
         request, deployment = self.request, self.deployment
         assert request is not None
         assert deployment is not None
         if usage is None:
-            estimated = outcome != "upstream_error"
+            estimated = outcome != "upstream_error" or given_up
             usage = (
                 Usage()
                 if not estimated
@@ -217,7 +224,9 @@ class Call:
             status=status,
             outcome=outcome,
             usage=usage,
-            cost_nano=cost_nano(usage, price) if price is not None and outcome != "upstream_error" else 0,
+            cost_nano=cost_nano(usage, price)
+            if price is not None and (outcome != "upstream_error" or estimated)
+            else 0,
             price=price,
             estimated=estimated,
             streamed=streamed,
@@ -226,7 +235,7 @@ class Call:
             user=user,
             project=project,
             origin=origin,
-            api_key=self.owner,
+            api_key=self.api_key,
             error_code=error_code,
             attempts=self.attempts,
             overhead_us=self.overhead_us(),

@@ -3,7 +3,7 @@
 What the client wants done is the operation's business (`llm/core/operations`), how a provider's wire carries it the
 dialect's (`llm/core/dialects`); the order of events is the same for all, and stands here.
 
-Steps that later issues fill in are named where they belong: limits, reserve, strategies, breaker.
+Steps that later issues fill in are named where they belong: reserve, strategies, breaker.
 Errors of our tree become answers in one place. What a call used is in the journal before the last byte of its answer
 leaves: the door writes it before it sends. No database, no lock, no await but for the provider. Next file:
 `streams.py`, answers that come in pieces.
@@ -24,7 +24,7 @@ from llm.core.dialects.bridge import unsupported
 from llm.core.dialects.crossing import Crossing
 from llm.core.dialects.registry import DIALECTS
 from llm.core.dialects.translation import Outgoing
-from llm.core.errors import InvalidRequest, LlmError, ProviderError
+from llm.core.errors import InvalidRequest, LlmError, ProviderError, ProviderTimeout
 from llm.core.operations import Attempt, Operation
 from llm.core.retry_after import read_retry_after
 from llm.gateway import streams
@@ -86,6 +86,7 @@ async def _attempt(call: Call, candidates: Sequence[Deployment], gateway: Gatewa
             try:
                 return await _ask(call, gateway, deployment, route)
             except ProviderError as error:
+                error.message = error.message.replace(str(route.origin), f"Provider {deployment.provider.name}")
                 gateway.metrics.count_upstream_error(deployment.provider.name, error.cause)
                 if not error.retryable or call.attempts >= MAX_ATTEMPTS or call.exchange.started:
                     raise
@@ -196,6 +197,7 @@ async def _fail(call: Call, error: LlmError) -> None:
             usage,
             estimated_output=call.output_so_far(),
             error_code=error.wire_code,
+            given_up=isinstance(error, ProviderTimeout),
         )
         call.book(record)
     if call.stream is not None:

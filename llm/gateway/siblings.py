@@ -8,6 +8,7 @@ socket, the door is in a temporary folder whose name the journal folder keeps. N
 """
 
 import asyncio
+import contextlib
 import os
 import shutil
 import socket
@@ -98,7 +99,8 @@ class Siblings:
                 continue
             if (folder / DOOR).exists():
                 found.append(folder / DOOR)
-            elif (folder / DOOR_ELSEWHERE).exists():
+                continue
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # none there, or just gone
                 found.append(Path((folder / DOOR_ELSEWHERE).read_text()))
         return found[:MAX_SIBLINGS]
 

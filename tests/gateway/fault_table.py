@@ -4,7 +4,7 @@
 says everything that differs; what all rows have in common (one record, one attempt) is in the test.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from billing.core.pricing import Usage
@@ -81,6 +81,12 @@ def _broken(operation: str, fault: str, streamed: bool, status: int = 502, code:
     return Row(operation, fault, streamed, status, code, None, "upstream_error", NOTHING, upstream_kept=False)
 
 
+def _given_up(operation: str, fault: str, streamed: bool, asked: int) -> Row:
+    """The provider is silent until we give up: it may bill what it was asked, `asked` tokens by our estimate."""
+    row = _broken(operation, fault, streamed, 504, "provider_timeout")
+    return replace(row, usage=Usage(asked), estimated=True)
+
+
 def _whole(operation: str, right: Usage, estimate: Usage) -> list[Row]:
     def row(fault: str, usage: Usage = right, **more: Any) -> Row:
         return Row(operation, fault, False, usage=usage, **more)
@@ -95,8 +101,8 @@ def _whole(operation: str, right: Usage, estimate: Usage) -> list[Row]:
         _broken(operation, "cut=before", False),
         _broken(operation, "cut=0", False),
         _broken(operation, "cut=20", False),
-        _broken(operation, "hang=before", False, 504, "provider_timeout"),
-        _broken(operation, "hang=20", False, 504, "provider_timeout"),
+        _given_up(operation, "hang=before", False, estimate.input),
+        _given_up(operation, "hang=20", False, estimate.input),
         _broken(operation, "huge=2000000", False),
         Row(operation, "malformed=0", False, 502, "provider_broken", None, "upstream_error", NOTHING),
     ]
@@ -128,8 +134,8 @@ def _streamed(operation: str, right: Usage, cut: Usage, none: Usage) -> list[Row
         _broken(operation, "cut=before", True),
         _broken(operation, "cut=0", True),
         broken_off("cut=2"),
-        _broken(operation, "hang=before", True, 504, "provider_timeout"),
-        _broken(operation, "hang=0", True, 504, "provider_timeout"),
+        _given_up(operation, "hang=before", True, cut.input),
+        _given_up(operation, "hang=0", True, cut.input),
         broken_off("hang=2", "provider_timeout"),
         _broken(operation, "error=0", True, 502, said),
         broken_off("error=2", said),
