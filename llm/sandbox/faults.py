@@ -63,6 +63,10 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """The answer is so many bytes long."""
     finish: Literal["stop", "length", "content_filter"] | None = None
     """Say this finish reason."""
+    blocked: bool = False
+    """Of Gemini and Azure: the prompt is refused by a content filter, in each one's own way."""
+    ids: bool = True
+    """`ids=0`, of Gemini: function calls have no id."""
 
 
 HEALTHY = Behaviour()

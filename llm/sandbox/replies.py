@@ -7,7 +7,7 @@ reply is sent; `wire.py`, what a wire adds.
 
 from collections.abc import Mapping
 
-from llm.sandbox import faults, openai, routes
+from llm.sandbox import faults, routes
 from llm.sandbox.errors import Refusal
 from llm.sandbox.faults import Behaviour
 from llm.sandbox.playing import Reply
@@ -29,15 +29,15 @@ def reply(
     path, _, query = path.partition("?")
     asked = Asked(method, path, query, dict(headers), body, recall)
     try:
-        operation = routes.find(path)
+        operation = routes.find(asked)
         if operation is None:
             told = faults.read_directives(standing, headers.get(faults.HEADER, ""))
-            return _told(told, routes.wire_of(path)) or _whole([openai.listing(asked, PROVIDER)], told)
+            return _told(told, routes.wire_of(asked)) or _whole([routes.listing_of(asked)(asked, PROVIDER)], told)
         if method != operation.method:
             raise Refusal(405, f"{path} takes {operation.method}, not {method}.")
         return _answer(operation, asked, standing)
     except Refusal as refusal:
-        return Reply(refusal.status, (routes.wire_of(path).error(refusal),))
+        return Reply(refusal.status, (routes.wire_of(asked).error(refusal),))
 
 
 def _answer(operation: Operation, asked: Asked, standing: str) -> Reply:
@@ -61,7 +61,7 @@ def _told(told: Behaviour, wire: Wire) -> Reply | None:
         return None
     if told.html:
         return Reply(told.status, (HTML_PAGE % told.status,), content_type="text/html", behaviour=told)
-    refusal = Refusal(told.status, "The sandbox was told to fail.", code="sandbox_fault")
+    refusal = Refusal(told.status, "The sandbox was told to fail.", code="sandbox_fault", retry_after=told.retry_after)
     return Reply(told.status, (wire.error(refusal),), behaviour=told)
 
 

@@ -22,7 +22,9 @@ FLUSH_SECONDS = 0.02
 """Pause before a cut, so that what was written before it leaves the process."""
 
 FAULT = HEADER.encode()
-_Key = tuple[str, bytes, bytes, bytes, bytes]
+VERSION = b"anthropic-version"
+"""Anthropic's and OpenAI's lists of models have one path: who sends this header asks for Anthropic's."""
+_Key = tuple[str, bytes, bytes, bytes, bytes, bytes]
 
 
 class Sandbox:
@@ -57,11 +59,14 @@ class Sandbox:
 
     def _reply(self, exchange: Exchange, path: str) -> Reply:
         fault = exchange.fields.get(FAULT, b"")
-        key = (exchange.method, exchange.path, exchange.query, fault, exchange.body)
+        version = exchange.fields.get(VERSION, b"")
+        key = (exchange.method, exchange.path, exchange.query, fault, version, exchange.body)
         found = self._cache.get(key)
         if found is not None:
             return found
         headers = {HEADER: fault.decode("latin-1")}
+        if version:
+            headers["anthropic-version"] = version.decode("latin-1")
         if exchange.query:
             path = f"{path}?{exchange.query.decode('latin-1')}"
         made = reply(exchange.method, path, headers, exchange.body, self.standing, self.memory.recall)

@@ -28,6 +28,8 @@ class Choice:
 
     answer: Answer
     finish: Finish
+    stopped_by: str | None = None
+    """The stop sequence that ended it."""
 
     @property
     def tokens(self) -> int:
@@ -77,16 +79,20 @@ def speak(asked: Conversation, name: str, body: bytes, told: Behaviour) -> Spoke
     within_bounds(len(said.text) + sum(len(call.arguments) for call in said.calls), asked.answers)
     choices = tuple(choose(said, index, asked.stop, asked.limit, told) for index in range(asked.answers))
     sounds = sum(turn.sounds for turn in asked.turns)
-    return Spoken(digest(body), name, choices, _prompt_tokens(asked), sounds, told)
+    return Spoken(digest(body), name, choices, prompt_tokens_of(asked), sounds, told)
 
 
 def choose(said: Answer, index: int, stop: tuple[str, ...], limit: int | None, told: Behaviour) -> Choice:
     """The answer number `index`, cut at stop sequences and at the token limit."""
     if said.calls:
         return Choice(said, told.finish or "tool_calls")
-    text = until_stop(said.text if index == 0 or not said.prose else f"{said.text} (choice {index + 1})", stop)
+    full = said.text if index == 0 or not said.prose else f"{said.text} (choice {index + 1})"
+    text = until_stop(full, stop)
     short = text if limit is None else first_tokens(text, limit)
-    return Choice(Answer(short), told.finish or ("stop" if short == text else "length"))
+    if short != text:
+        return Choice(Answer(short), told.finish or "length")
+    cut = None if text == full else next((word for word in stop if word and full.startswith(word, len(text))), None)
+    return Choice(Answer(short), told.finish or "stop", cut)
 
 
 def within_bounds(size: int, answers: int) -> None:
@@ -99,7 +105,8 @@ def digest(body: bytes) -> str:
     return hashlib.blake2b(body, digest_size=8).hexdigest()
 
 
-def _prompt_tokens(asked: Conversation) -> int:
+def prompt_tokens_of(asked: Conversation) -> int:
+    """What the request counts, tools included."""
     return count_tokens(asked.tools_size) + sum(map(_turn_tokens, asked.turns))
 
 

@@ -24,7 +24,8 @@ def recall_nothing(identity: str) -> None:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request as it came. Of the headers only the directives' is here; `path` is without the query."""
+    """One request as it came. Of the headers only the directives' and `anthropic-version` are here; `path` has no
+    query."""
 
     method: str
     path: str

@@ -8,7 +8,8 @@ import msgspec
 from llm.sandbox.answers import Call
 from llm.sandbox.faults import Behaviour
 from llm.sandbox.openai.errors import WIRE
-from llm.sandbox.openai.requests import ChatRequest, conversation, read
+from llm.sandbox.openai.requests import ChatRequest, conversation
+from llm.sandbox.reading import read
 from llm.sandbox.speech import CREATED, Choice, Counted, Spoken, speak
 from llm.sandbox.text import pieces
 from llm.sandbox.wire import Asked, Operation, Said

@@ -6,7 +6,8 @@ from llm.sandbox.answers import Answer, dictated
 from llm.sandbox.faults import Behaviour
 from llm.sandbox.openai.chat import encode, event, finished
 from llm.sandbox.openai.errors import WIRE
-from llm.sandbox.openai.requests import CompletionRequest, read, stops, texts
+from llm.sandbox.openai.requests import CompletionRequest, stops, texts
+from llm.sandbox.reading import read
 from llm.sandbox.speech import Choice, Spoken, choose, digest, within_bounds
 from llm.sandbox.text import count_tokens, pieces, sentence
 from llm.sandbox.wire import Asked, Operation, Said

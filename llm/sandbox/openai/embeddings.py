@@ -6,7 +6,8 @@ import msgspec
 
 from llm.sandbox.faults import Behaviour
 from llm.sandbox.openai.errors import WIRE
-from llm.sandbox.openai.requests import EmbeddingRequest, read, texts
+from llm.sandbox.openai.requests import EmbeddingRequest, texts
+from llm.sandbox.reading import read
 from llm.sandbox.text import count_tokens
 from llm.sandbox.vectors import dimensions_of, embed, packed
 from llm.sandbox.wire import Asked, Operation, Said

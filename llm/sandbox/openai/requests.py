@@ -3,7 +3,7 @@
 A wrong type or an impossible value is refused as OpenAI does: 400, with the path of the fault in `param`.
 """
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -12,7 +12,6 @@ from llm.sandbox.errors import Refusal
 
 Limit = Annotated[int, msgspec.Meta(ge=1)]
 Choices = Annotated[int, msgspec.Meta(ge=1, le=128)]
-Request = TypeVar("Request")
 MAX_TEXTS = 2048
 MAX_TOOLS = 128
 Role = Literal["system", "user", "assistant", "tool"]
@@ -124,19 +123,6 @@ class EmbeddingRequest(msgspec.Struct, frozen=True):
     input: str | list[str | int | list[int]]
     dimensions: Annotated[int, msgspec.Meta(ge=1, le=4096)] | None = None
     encoding_format: str | None = None
-
-
-def read(body: bytes, kind: type[Request]) -> Request:
-    """`body` as `kind`. Refusal 400 when it is not JSON or does not fit."""
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as reason:
-        message, _, path = str(reason).partition(" - at `$")
-        raise Refusal(400, f"{message}.", param=path.rstrip("`").lstrip(".") or None) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as reason:
-        raise Refusal(400, f"The body is not JSON: {reason}.") from None
-    except RecursionError:
-        raise Refusal(400, "The body is nested too deeply.") from None
 
 
 def conversation(request: ChatRequest) -> Conversation:

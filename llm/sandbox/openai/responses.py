@@ -14,8 +14,8 @@ from llm.sandbox.conversation import Called, Conversation, Turn
 from llm.sandbox.errors import Refusal
 from llm.sandbox.faults import Behaviour
 from llm.sandbox.openai.errors import TOLD, error_body
-from llm.sandbox.openai.requests import read
 from llm.sandbox.openai.response_requests import Echo, ResponsesRequest, conversation
+from llm.sandbox.reading import read
 from llm.sandbox.speech import CREATED, Choice, Spoken, speak
 from llm.sandbox.text import pieces
 from llm.sandbox.wire import Asked, Operation, Said, Wire
