@@ -28,7 +28,7 @@ def find(asked: Asked) -> Operation | None:
     found = _EXACT.get(asked.path)
     if found is not None:
         return found
-    if asked.path.startswith("/v1beta/models/"):
+    if asked.path.startswith(("/v1beta/models/", "/v1/models/")):
         return google.find(asked)
     return azure.find(asked.path) if asked.path.startswith("/openai/deployments/") else None
 
@@ -46,7 +46,7 @@ def listing_of(asked: Asked) -> Callable[[Asked, str], bytes]:
 
 def _owner(asked: Asked) -> _Owner:
     path = asked.path
-    if path.startswith("/v1beta/"):
+    if path.startswith("/v1beta/") or "x-goog-api-key" in asked.headers:
         return google
     if path.startswith("/api/"):
         return ollama

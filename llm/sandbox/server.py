@@ -23,8 +23,9 @@ FLUSH_SECONDS = 0.02
 
 FAULT = HEADER.encode()
 VERSION = b"anthropic-version"
-"""Anthropic's and OpenAI's lists of models have one path: who sends this header asks for Anthropic's."""
-_Key = tuple[str, bytes, bytes, bytes, bytes, bytes]
+GOOGLE_KEY = b"x-goog-api-key"
+"""Three wires list models at `/v1/models`: who sends one of these headers asks for Anthropic's or for Gemini's."""
+_Key = tuple[str, bytes, bytes, bytes, bytes, bool, bytes]
 
 
 class Sandbox:
@@ -60,13 +61,16 @@ class Sandbox:
     def _reply(self, exchange: Exchange, path: str) -> Reply:
         fault = exchange.fields.get(FAULT, b"")
         version = exchange.fields.get(VERSION, b"")
-        key = (exchange.method, exchange.path, exchange.query, fault, version, exchange.body)
+        google = GOOGLE_KEY in exchange.fields
+        key = (exchange.method, exchange.path, exchange.query, fault, version, google, exchange.body)
         found = self._cache.get(key)
         if found is not None:
             return found
         headers = {HEADER: fault.decode("latin-1")}
         if version:
             headers["anthropic-version"] = version.decode("latin-1")
+        if google:
+            headers["x-goog-api-key"] = ""  # that it was sent is all that counts; the key itself goes nowhere
         if exchange.query:
             path = f"{path}?{exchange.query.decode('latin-1')}"
         made = reply(exchange.method, path, headers, exchange.body, self.standing, self.memory.recall)

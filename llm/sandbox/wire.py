@@ -24,8 +24,10 @@ def recall_nothing(identity: str) -> None:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request as it came. Of the headers only the directives' and `anthropic-version` are here; `path` has no
-    query."""
+    """One request as it came; `path` has no query.
+
+    Of the headers only the directives', `anthropic-version` and, emptied, `x-goog-api-key` are here.
+    """
 
     method: str
     path: str

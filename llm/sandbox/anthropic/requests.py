@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from llm.sandbox.conversation import Called, Conversation, Tool, Turn
+from llm.sandbox.errors import Refusal
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -121,4 +122,9 @@ def _text(content: str | list[Block] | None) -> str:
 
 def _result(block: Block) -> str:
     given = bytes(block.content)
-    return _text(msgspec.json.decode(given, type=str | list[Block] | None)) if given else ""
+    if not given:
+        return ""
+    try:
+        return _text(msgspec.json.decode(given, type=str | list[Block] | None))
+    except msgspec.ValidationError as reason:
+        raise Refusal(400, f"The content of the tool_result for {block.tool_use_id!r}: {reason}.") from None

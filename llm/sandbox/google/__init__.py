@@ -1,6 +1,7 @@
 """Gemini's wire: generateContent, streamed as events or as one JSON array, embeddings, token counts, models.
 
-The model and the operation stand in the path; a `?` of directives is written `%3F` there. `requests.py` reads,
+The model and the operation stand in the path, below `/v1` or `/v1beta`; a `?` of directives is written `%3F` there.
+Google's own client refuses such a name: with it, directives come by the header `x-sandbox-fault`. `requests.py` reads,
 `content.py` writes, `errors.py` says how this wire fails and lists the models. Source: https://ai.google.dev/api
 """
 

@@ -13,7 +13,7 @@ from llm.sandbox.errors import Refusal
 from llm.sandbox.wire import Asked, Wire
 
 TOLD = "The sandbox was told to fail here."
-MODELS = "/v1beta/models"
+MODELS = ("/v1beta/models", "/v1/models")
 _STATUSES = {
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
@@ -42,10 +42,11 @@ def error_body(refusal: Refusal) -> bytes:
 
 def listing(asked: Asked, provider: str) -> bytes:
     """The models; every name that begins with `provider` is one. Refusal 404 for all else."""
-    name = unquote(asked.path).removeprefix(f"{MODELS}/")
-    if asked.method not in ("GET", "HEAD") or not asked.path.startswith(MODELS) or ":" in name:
+    root = next((root for root in MODELS if asked.path == root or asked.path.startswith(f"{root}/")), None)
+    name = unquote(asked.path).removeprefix(f"{root}/")
+    if asked.method not in ("GET", "HEAD") or root is None or ":" in name:
         raise Refusal(404, f"The sandbox serves no {asked.method} {asked.path}.")
-    if asked.path == MODELS:
+    if asked.path == root:
         return msgspec.json.encode({"models": [_card(provider)]})
     if not name.startswith(provider):
         raise Refusal(404, f"models/{name} is not found.")

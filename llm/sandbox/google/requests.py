@@ -116,7 +116,7 @@ def batch(asked: Asked) -> BatchRequest:
 
 
 def _model(asked: Asked) -> str:
-    name = unquote(asked.path.removeprefix("/v1beta/models/").rpartition(":")[0])
+    name = unquote(asked.path.partition("/models/")[2].rpartition(":")[0])
     if not name:
         raise Refusal(400, "The path names no model.")
     return name
