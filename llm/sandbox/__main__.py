@@ -15,7 +15,8 @@ DRAIN_SECONDS = 1.0
 
 def main() -> None:
     """Read the command line and serve."""
-    parser = argparse.ArgumentParser(prog="python -m llm.sandbox", description="A stand-in provider on OpenAI's wire.")
+    wires = "A stand-in provider on the wires of OpenAI, Anthropic, Gemini, Ollama and Azure."
+    parser = argparse.ArgumentParser(prog="python -m llm.sandbox", description=wires)
     parser.add_argument("--port", type=int, required=True, help="0 lets the system choose")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument(
