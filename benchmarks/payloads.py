@@ -5,13 +5,17 @@ an answer against them: byte for byte behind a proxy that passes bytes on, by me
 """
 
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+from billing.core.keys import RANDOM_BYTES, make_key
+
 STREAM_EVENTS = 200
 TEXT = "Hello! How can I help you today?"
-KEY = "not-needed"
+KEY = make_key(b"benchmark".ljust(RANDOM_BYTES))
+"""Ours, and told to no one but the stand-in control plane; a peer that wants a key of its own is sent that instead."""
 USAGE = {
     "prompt_tokens": 19,
     "completion_tokens": 10,
@@ -81,14 +85,26 @@ def _event(fields: Mapping[str, Any]) -> bytes:
 
 def ask(port: int, request: Mapping[str, Any], path: str = "/v1", headers: Mapping[str, str] | None = None) -> bytes:
     """The body of one answer."""
-    sent = urllib.request.Request(
-        f"http://127.0.0.1:{port}{path}/chat/completions",
-        json.dumps(request).encode(),
-        {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}", **(headers or {})},
-    )
-    with urllib.request.urlopen(sent, timeout=30) as reply:
+    with urllib.request.urlopen(_request(port, request, path, headers or {}), timeout=30) as reply:
         body: bytes = reply.read()
     return body
+
+
+def refusal(port: int, request: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
+    """Status and headers of a request to the gateway that should be refused."""
+    try:
+        with urllib.request.urlopen(_request(port, request, "/v1", headers), timeout=30) as reply:
+            return reply.status, dict(reply.headers)
+    except urllib.error.HTTPError as error:
+        return error.code, dict(error.headers)
+
+
+def _request(port: int, request: Mapping[str, Any], path: str, headers: Mapping[str, str]) -> urllib.request.Request:
+    return urllib.request.Request(
+        f"http://127.0.0.1:{port}{path}/chat/completions",
+        json.dumps(request).encode(),
+        {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}", **headers},
+    )
 
 
 def check_reply(body: bytes, *, exact: bool = True) -> None:

@@ -1,8 +1,10 @@
 """The set every gateway row plays on: a mock provider, one gateway worker with everything on, its control plane.
 
-The mock is nginx with fixed answers (fast enough to be no limit) or, for streams that take their time,
-`stream_mock.py`. The control plane is a small one of our own that acknowledges what is booked. `Stage.booked()`
-ends the gateway, so that its last records are handed over, and checks count and price.
+The load shows a key of ours, on requests, tokens and concurrent calls of which there are limits, and the gateway lets
+nobody in without one. The mock is nginx with fixed answers (fast enough to be no limit) or, for streams that take
+their time, `stream_mock.py`. The control plane is a small one of our own that leases limits with the real keeper and
+acknowledges what is booked. `Stage.booked()` ends the gateway, so that its last records are handed over, and checks
+count, price and key.
 """
 
 import json
@@ -11,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks import measuring
-from benchmarks.payloads import BODY, UNIT_COST, stream_body
+from benchmarks import measuring, payloads
+from benchmarks.payloads import BODY, KEY, UNIT_COST, stream_body
 
 MOCK, PROXY, GATEWAY, CONTROL, PEER = 3110, 3111, 3112, 3113, 3114
 
@@ -28,7 +30,7 @@ class Stage:
         self._control = control
 
     def booked(self, unit_cost: int | None = UNIT_COST) -> int:
-        """End the gateway; how many calls the control plane has booked. SystemExit if at a wrong price."""
+        """End the gateway; how many calls the control plane has booked. SystemExit if at a wrong price or key."""
         self.gateway.terminate()
         self.gateway.wait(timeout=40)
         self._control.terminate()
@@ -36,6 +38,8 @@ class Stage:
         told = json.loads(said.splitlines()[-1])
         if unit_cost is not None and told["cost_nano"] != told["booked"] * unit_cost:
             raise SystemExit(f"The calls were booked at a wrong price: {told}.")
+        if told["booked_on_key"] != told["booked"]:
+            raise SystemExit(f"Not all calls were booked on the client's key: {told}.")
         return int(told["booked"])
 
 
@@ -60,7 +64,8 @@ def stage(
         if proxy:
             stack.enter_context(measuring.nginx(folder / "proxy", reverse_proxy(proxy == "unbuffered")))
         upstream = f"http://127.0.0.1:{MOCK}/v1"
-        command = measuring.python("-m", "tests.gateway.control", "--port", str(CONTROL), "--upstream", upstream)
+        command = measuring.python("-m", "tests.gateway.control", "--port", str(CONTROL))
+        command += ["--upstream", upstream, "--key", KEY]
         control = stack.enter_context(measuring.running(command))
         gateway = stack.enter_context(
             measuring.running(
@@ -69,7 +74,18 @@ def stage(
         )
         for port in (MOCK, GATEWAY, CONTROL, *([PROXY] if proxy else [])):
             measuring.wait_for_port(port)
+        _prove_admission()
         yield Stage(gateway, control, mocked)
+
+
+def _prove_admission() -> None:
+    """SystemExit unless keys and limits are on the way of every call. Asks for a model nobody has: none is booked."""
+    ask = {"model": "no-such-model", "messages": [{"role": "user", "content": "?"}]}
+    with_key, told = payloads.refusal(GATEWAY, ask, {})
+    without, _ = payloads.refusal(GATEWAY, ask, {"Authorization": "Bearer not-a-key"})
+    limited = {name for name in ("requests", "tokens") if f"x-ratelimit-remaining-{name}" in told}
+    if (with_key, without, limited) != (404, 401, {"requests", "tokens"}):
+        raise SystemExit(f"Keys or limits are off: {with_key} with a key, {without} without, limits on {limited}.")
 
 
 def fixed_answers() -> str:
@@ -109,4 +125,5 @@ def _environment(journal: Path) -> dict[str, str]:
         "UPLINK_SECRET": "uplink-secret-for-tests",
         "JOURNAL_DIR": str(journal),
         "LOG_LEVEL": "warning",
+        "API_KEY_REQUIRED": "true",
     }

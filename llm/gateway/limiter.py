@@ -62,6 +62,8 @@ class Limiter:
         """When leasing ended, or this worker began: shares fill from there."""
         self._callers: dict[str, Allowance] = {}
         self._questions: dict[int, Question] = {}
+        self._asked: dict[str, Answer] = {}
+        """By caller, the latest question of a call that waits."""
         self._number = 0
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -78,18 +80,9 @@ class Limiter:
                 if not caller.asking and caller.wants_more():
                     self._ask_ahead(caller)
                 return Admitted(caller, tokens, slot)
-            lacking, wait = caller.refused(tokens, now)
-            if lacking:
-                raise self._refusal(caller, lacking, wait, tokens, now)
-            grant = await self._ask(caller, tokens, slot)
-            now = self.loop.time()
-            if grant is not None and grant.granted:
-                caller.use(tokens, self.workers, now)
-                caller.busy += slot
+            if await self._lease(caller, tokens, slot):
                 return Admitted(caller, tokens, slot)
-            if grant is not None and grant.lacking != "keeper":
-                caller.refuse(grant.lacking, grant.wait, tokens, now)
-                raise self._refusal(caller, grant.lacking, grant.wait, tokens, now)
+            now = self.loop.time()
         lacking, wait = caller.take_share(tokens, self.workers, self._since, now)
         if lacking:
             raise self._refusal(caller, lacking, wait, tokens, now)
@@ -190,14 +183,45 @@ class Limiter:
             future.set_result(None)
         return future
 
+    async def _lease(self, caller: Allowance, tokens: int, slot: bool) -> bool:
+        """Get what one call needs from the keeper; False when none leases. Raises RateLimited."""
+        others = self._asked.get(caller.subject)
+        self._refuse_as_told(caller, tokens)
+        if others is not None:  # what another call's answer brings ahead of need may do for this one too
+            await others
+            if self._leasing and caller.take(tokens, self.workers, self.loop.time()):
+                return True
+            self._refuse_as_told(caller, tokens)
+        grant = await self._ask(caller, tokens, slot)
+        now = self.loop.time()
+        if grant is None or grant.lacking == "keeper":
+            return False
+        if grant.granted:
+            caller.use(tokens, self.workers, now)
+            caller.busy += slot
+            return True
+        if self._leasing and caller.take(tokens, self.workers, now):  # others' answers brought all that there was
+            return True
+        caller.refuse(grant.lacking, grant.wait, tokens, now)
+        raise self._refusal(caller, grant.lacking, grant.wait, tokens, now)
+
+    def _refuse_as_told(self, caller: Allowance, tokens: int) -> None:
+        now = self.loop.time()
+        lacking, wait = caller.refused(tokens, now)
+        if lacking:
+            raise self._refusal(caller, lacking, wait, tokens, now)
+
     async def _ask(self, caller: Allowance, tokens: int, slot: bool) -> LeaseGrant | None:
         requests = 1 if caller.limits.requests_per_minute is not None else 0
         future = self._question(caller, requests, tokens, 1 if slot else 0)
+        self._asked[caller.subject] = future
         timer = self.loop.call_later(ANSWER_SECONDS, self._give_up, future)
         try:
             return await future
         finally:
             timer.cancel()
+            if self._asked.get(caller.subject) is future:
+                del self._asked[caller.subject]
 
     def _ask_ahead(self, caller: Allowance) -> None:
         caller.asking = True

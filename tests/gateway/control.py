@@ -2,7 +2,8 @@
 
 Keeps what it was told (`records` by id, `numbers` in order of arrival, `hellos`, `observations`), pushes the snapshot
 it is given, and can hold acknowledgements back. As a program it serves the benchmarks: `python -m
-tests.gateway.control --port N --upstream URL` counts records and prints them on SIGTERM.
+tests.gateway.control --port N --upstream URL --key KEY` lets in a client with that key, which has limits, counts
+records (and those booked on the key), and prints the counts on SIGTERM.
 """
 
 import argparse
@@ -19,10 +20,11 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from billing.core.keys import Limits, digest
 from billing.core.pricing import Price
 from billing.core.usage import CallRecord
 from llm.core.leases import Keeper
-from llm.core.snapshot import Model, Provider, ProviderKey, Snapshot
+from llm.core.snapshot import ApiKey, Model, Provider, ProviderKey, Snapshot
 from llm.core.uplink import (
     SUBPROTOCOL,
     Hello,
@@ -39,6 +41,9 @@ from llm.core.uplink import (
 SECRET = "uplink-secret-for-tests"
 PROVIDER_KEY = "sk-upstream-secret"
 PRICE = Price(input=30_000_000_000, output=60_000_000_000)
+CLIENT_ID = "client-1"
+CLIENT_LIMITS = Limits(requests_per_minute=60_000_000, tokens_per_minute=1_000_000_000, concurrent_requests=100_000)
+"""So high that nothing is refused, but every call is counted against them."""
 
 _up = msgspec.json.Decoder(Up)
 _encoder = msgspec.json.Encoder()
@@ -60,6 +65,12 @@ def with_other_wires(first: Snapshot, url: str) -> Snapshot:
     return Snapshot(1, time.time_ns(), (*first.providers, *providers), (*first.models, *models))
 
 
+def with_client(first: Snapshot, key: str) -> Snapshot:
+    """The same, and a client whose key is `key`, with CLIENT_LIMITS."""
+    client = ApiKey(CLIENT_ID, digest(key), ("chat",), limits=CLIENT_LIMITS)
+    return msgspec.structs.replace(first, api_keys=(client,))
+
+
 class Control:
     """Use as an async context manager. `push` sends a snapshot to whoever is and will be connected."""
 
@@ -72,6 +83,7 @@ class Control:
         self.observations: list[Observation] = []
         self.booked = 0
         self.cost_nano = 0
+        self.booked_on_key = 0
         self.acknowledging = True
         self.poison: set[str] = set()
         """Request ids no record of which is ever booked."""
@@ -187,24 +199,28 @@ class Control:
         self.booked += len(batch.records)
         if self._count_only:
             self.cost_nano += sum(record.cost_nano for record in batch.records)
+            self.booked_on_key += sum(record.api_key == CLIENT_ID for record in batch.records)
             return
         for record in batch.records:
             self.numbers.append(record.number)
             self.records.setdefault(record.id, record)
 
 
-async def _run(port: int, upstream: str) -> None:
+async def _run(port: int, upstream: str, key: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with Control(with_other_wires(snapshot(upstream), upstream), port, count_only=True) as control:
+    first = with_client(with_other_wires(snapshot(upstream), upstream), key)
+    async with Control(first, port, count_only=True) as control:
         print("ready", flush=True)
         await stop.wait()
-        print(json.dumps({"booked": control.booked, "cost_nano": control.cost_nano}), flush=True)
+        said = {"booked": control.booked, "cost_nano": control.cost_nano, "booked_on_key": control.booked_on_key}
+        print(json.dumps(said), flush=True)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--upstream", required=True)
+    parser.add_argument("--key", required=True)
     given = parser.parse_args()
-    asyncio.run(_run(given.port, given.upstream))
+    asyncio.run(_run(given.port, given.upstream, given.key))

@@ -83,8 +83,9 @@ class World:
     async def call(self, number: int, count: int) -> None:
         """So many calls at once at one worker."""
         tasks = [asyncio.create_task(self.limiters[number].admit("key:1", self.limits, 10)) for _ in range(count)]
-        await asyncio.sleep(0)
-        self.deliver()
+        while not all(task.done() for task in tasks):
+            await asyncio.sleep(0)
+            self.deliver()
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, Admitted):
                 self.running[number].append(outcome)

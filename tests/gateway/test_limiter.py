@@ -66,6 +66,22 @@ async def test_a_high_limit_rarely_asks(gateway: Running) -> None:
     assert len(gateway.control.asks) < 20
 
 
+async def test_calls_that_come_at_once_take_what_their_neighbours_answers_brought(gateway: Running) -> None:
+    """An answer leases slots ahead of need: the calls that asked beside it must not find them gone."""
+    await limit(gateway, concurrent_requests=40)
+    gateway.provider.answers = [stream(chunk("x"), chunk(None, "stop"), DONE, pause=0.1)]
+    streamed = post({**CHAT, "stream": True}, **SIGNED)
+    answers = await asyncio.gather(*(gateway.ask(streamed) for _ in range(60)))
+    assert sorted(answer.status for answer in answers) == [200] * 40 + [429] * 20
+
+
+async def test_calls_that_come_at_once_ask_once(gateway: Running) -> None:
+    await limit(gateway, requests_per_minute=60_000)
+    answers = await asyncio.gather(*(gateway.ask(post(**SIGNED)) for _ in range(50)))
+    assert [answer.status for answer in answers] == [200] * 50
+    assert len([ask for ask in gateway.control.asks if ask.requests]) < 5
+
+
 async def test_burst_is_what_may_come_at_once(gateway: Running) -> None:
     await limit(gateway, requests_per_minute=10, burst=2)
     assert await statuses(gateway, 3, **SIGNED) == [200, 200, 429]
