@@ -46,8 +46,6 @@ class Conversation:
 
     turns: tuple[Turn, ...]
     tools: tuple[Tool, ...] = ()
-    tools_size: str = ""
-    """The tools as text, for counting."""
     choice: Literal["auto", "none", "required"] = "auto"
     allowed: tuple[str, ...] | None = None
     """Names of the tools that may be called; None: all."""

@@ -8,8 +8,10 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from llm.sandbox.answers import Answer, answer
-from llm.sandbox.conversation import Conversation, Turn
+from llm.sandbox.conversation import Conversation, Tool, Turn
 from llm.sandbox.errors import Refusal
 from llm.sandbox.faults import Behaviour
 from llm.sandbox.text import TOKENS_PER_MEDIUM, TOKENS_PER_MESSAGE, count_tokens, first_tokens, until_stop
@@ -106,8 +108,14 @@ def digest(body: bytes) -> str:
 
 
 def prompt_tokens_of(asked: Conversation) -> int:
-    """What the request counts, tools included."""
-    return count_tokens(asked.tools_size) + sum(map(_turn_tokens, asked.turns))
+    """What the request counts: of a tool its name and its schema's properties, which every wire can say."""
+    return sum(map(_tool_tokens, asked.tools)) + sum(map(_turn_tokens, asked.turns))
+
+
+def _tool_tokens(tool: Tool) -> int:
+    properties = (tool.schema or {}).get("properties")
+    schema = msgspec.json.encode(properties, order="sorted").decode() if properties else ""
+    return count_tokens(tool.name) + count_tokens(schema)
 
 
 def _turn_tokens(turn: Turn) -> int:

@@ -88,7 +88,6 @@ def conversation(request: MessagesRequest) -> Conversation:
     return Conversation(
         turns=tuple(turns),
         tools=tuple(Tool(tool.name, tool.input_schema) for tool in usable),
-        tools_size=msgspec.json.encode(request.tools).decode() if request.tools else "",
         choice="none" if choice.type == "none" else "required" if choice.type in ("any", "tool") else "auto",
         allowed=(choice.name,) if choice.type == "tool" else None,
         parallel=not choice.disable_parallel_tool_use,

@@ -142,7 +142,6 @@ def conversation(request: GenerateRequest) -> Conversation:
     return Conversation(
         turns=tuple(turns) or (Turn("user"),),
         tools=tuple(Tool(one.name, one.parameters_json_schema or plain_schema(one.parameters)) for one in declared),
-        tools_size=msgspec.json.encode(declared).decode() if declared else "",
         choice="required" if mode == "ANY" else "none" if mode == "NONE" else "auto",
         allowed=tuple(names) if names else None,
         shape="schema" if schema else "object" if in_json else "text",
@@ -156,7 +155,7 @@ def conversation(request: GenerateRequest) -> Conversation:
 def _turns(content: Content) -> list[Turn]:
     """One turn for each function's result, and one for the rest. Results name their function; an id may be absent."""
     results = [part.function_response for part in content.parts if part.function_response is not None]
-    turns = [Turn("tool", bytes(one.response).decode(), call_id=one.id or one.name) for one in results]
+    turns = [Turn("tool", _result(one.response), call_id=one.id or one.name) for one in results]
     called = [part.function_call for part in content.parts if part.function_call is not None]
     calls = tuple(Called(one.id or one.name, one.name, bytes(one.args).decode()) for one in called)
     shown = [part for part in content.parts if part.function_call is None and part.function_response is None]
@@ -166,6 +165,16 @@ def _turns(content: Content) -> list[Turn]:
         role: Literal["assistant", "user"] = "assistant" if content.role == "model" else "user"
         turns.append(Turn(role, text_of(Content(shown)), len(media) - sounds, sounds, calls))
     return turns
+
+
+def _result(response: msgspec.Raw) -> str:
+    """A text is wrapped in an object there, under a key of the caller's choice, `output` or `result` by custom."""
+    given = msgspec.json.decode(response)
+    if isinstance(given, dict) and len(given) == 1:
+        said = given.get("output", given.get("result"))
+        if isinstance(said, str):
+            return said
+    return bytes(response).decode()
 
 
 def plain_schema(schema: Any) -> Any:

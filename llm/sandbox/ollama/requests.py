@@ -83,7 +83,6 @@ def conversation(request: Request) -> Conversation:
     return Conversation(
         turns=_turns(request),
         tools=tuple(Tool(tool.function.name, tool.function.parameters) for tool in tools),
-        tools_size=msgspec.json.encode(tools).decode() if tools else "",
         shape="schema" if isinstance(form, dict) else "object" if form == "json" else "text",
         schema=form if isinstance(form, dict) else {},
         stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),

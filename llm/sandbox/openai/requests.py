@@ -133,7 +133,6 @@ def conversation(request: ChatRequest) -> Conversation:
     return Conversation(
         turns=tuple(map(_turn, request.messages)),
         tools=tuple(_tool(tool) for tool in request.tools or []),
-        tools_size=msgspec.json.encode(request.tools).decode() if request.tools else "",
         choice=choice,
         allowed=allowed,
         parallel=request.parallel_tool_calls is not False,

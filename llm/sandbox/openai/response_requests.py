@@ -87,7 +87,6 @@ def conversation(request: ResponsesRequest, before: Conversation | None) -> Conv
     return Conversation(
         turns=(*first, *earlier, *turns) or (Turn("user"),),
         tools=tuple(Tool(tool.name, tool.parameters, tool.type == "custom") for tool in usable),
-        tools_size=msgspec.json.encode(request.tools).decode() if request.tools else "",
         choice=choice,
         allowed=allowed,
         parallel=request.parallel_tool_calls is not False,
