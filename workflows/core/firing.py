@@ -82,11 +82,11 @@ def amend(token: Token, data: Mapping[str, Any], metadata: Mapping[str, Any]) ->
 
 
 def available(net: Net, marking: Marking, token: Token) -> list[Transition]:
-    """The transitions that may be fired with this token now, in order of definition."""
+    """The transitions that may be fired with this token now, in order of definition; never a step's outcomes."""
     return [
         transition
         for transition in net.leaving.get(token.place, ())
-        if isinstance(find_binding(net, transition, marking, token), Binding)
+        if transition.kind != "outcome" and isinstance(find_binding(net, transition, marking, token), Binding)
     ]
 
 

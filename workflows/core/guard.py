@@ -5,9 +5,11 @@
     {"type": "FieldGreaterThan", "field": "score", "value": 7}      (FieldLessThan likewise; numbers only)
     {"type": "FieldContains",    "field": "tags", "value": "urgent"}  (of a string, list or object)
     {"type": "And", "rules": [...]}   {"type": "Or", "rules": [...]}   {"type": "Not", "rule": {...}}
+    {"type": "Expression", "expression": "data.score > 7 && tokens.all(t, t.data.ok)"}  (see expressions.py)
 
-A field is a dotted path into the token's data; `metadata.` and `data.` as first step choose explicitly. A rule sees the
-tokens as they lie in their places: data handed in with a firing cannot talk a guard round. Evaluation never raises.
+A string names one of the definition's own `rules`. A field is a dotted path into the token's data; `metadata.` and
+`data.` as first step choose explicitly. A rule sees the tokens as they lie in their places: data handed in with a
+firing cannot talk a guard round. Evaluation never raises.
 """
 
 from collections.abc import Mapping
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from workflows.core.errors import BadDefinition
+from workflows.core.expressions import Expression, ExpressionFailed, View, evaluate_expression, parse_expression
 
 Comparison = Literal["FieldExists", "FieldEquals", "FieldGreaterThan", "FieldLessThan", "FieldContains"]
 COMPARISONS: tuple[Comparison, ...] = (
@@ -52,7 +55,12 @@ class Negation:
     rule: "Rule"
 
 
-Rule = FieldRule | AllOf | AnyOf | Negation
+@dataclass(frozen=True, slots=True)
+class ExpressionRule:
+    expression: Expression
+
+
+Rule = FieldRule | AllOf | AnyOf | Negation | ExpressionRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +72,13 @@ class Verdict:
     parts: tuple["Verdict", ...] = ()
 
 
-def parse_rule(written: Any, path: str, depth: int = 0) -> Rule:
-    """The rule written at `path`; raises BadDefinition with the path of the fault."""
+def parse_rule(written: Any, path: str, depth: int = 0, stored: Mapping[str, Rule] | None = None) -> Rule:
+    """The rule written at `path`; a string names one of `stored`. Raises BadDefinition with the path of the fault."""
     if depth > MAXIMUM_DEPTH:
         raise BadDefinition(path, f"rules are nested more than {MAXIMUM_DEPTH} deep")
     if isinstance(written, str):
+        if stored and written in stored:
+            return stored[written]
         raise BadDefinition(
             path, f"there is no stored rule {written!r}; write the rule itself, e.g. {_EXAMPLE}, or leave it out"
         )
@@ -82,28 +92,42 @@ def parse_rule(written: Any, path: str, depth: int = 0) -> Rule:
         parts = written.get("rules")
         if not isinstance(parts, list) or not 1 <= len(parts) <= MAXIMUM_PARTS:
             raise BadDefinition(f"{path}.rules", f"must be a list of 1 to {MAXIMUM_PARTS} rules")
-        rules = tuple(parse_rule(part, f"{path}.rules[{index}]", depth + 1) for index, part in enumerate(parts))
+        rules = tuple(parse_rule(part, f"{path}.rules[{index}]", depth + 1, stored) for index, part in enumerate(parts))
         return AllOf(rules) if kind == "And" else AnyOf(rules)
     if kind == "Not":
         _only(written, path, "type", "rule")
-        return Negation(parse_rule(written.get("rule"), f"{path}.rule", depth + 1))
-    known = ", ".join((*COMPARISONS, "And", "Or", "Not"))
+        return Negation(parse_rule(written.get("rule"), f"{path}.rule", depth + 1, stored))
+    if kind == "Expression":
+        _only(written, path, "type", "expression")
+        return ExpressionRule(parse_expression(written.get("expression"), f"{path}.expression"))
+    known = ", ".join((*COMPARISONS, "And", "Or", "Not", "Expression"))
     raise BadDefinition(f"{path}.type", f"no rule type {kind!r}; known: {known}")
 
 
-def evaluate(rule: Rule, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> Verdict:
-    """Whether the rule holds for these fields."""
+def evaluate(rule: Rule, data: Mapping[str, Any], metadata: Mapping[str, Any], view: View | None = None) -> Verdict:
+    """Whether the rule holds for these fields; expressions see the whole `view`, or these fields alone."""
     if isinstance(rule, FieldRule):
         return _compare(rule, _look_up(rule.field, data, metadata))
+    if isinstance(rule, ExpressionRule):
+        return _judge(rule.expression, view or View(data, metadata))
     if isinstance(rule, Negation):
-        part = evaluate(rule.rule, data, metadata)
+        part = evaluate(rule.rule, data, metadata, view)
         return Verdict(not part.passed, f"not ({part.reason})", (part,))
-    parts = tuple(evaluate(part, data, metadata) for part in rule.rules)
+    parts = tuple(evaluate(part, data, metadata, view) for part in rule.rules)
     if isinstance(rule, AllOf):
         failed = [part.reason for part in parts if not part.passed]
         return Verdict(not failed, " and ".join(failed or [part.reason for part in parts]), parts)
     passed = [part.reason for part in parts if part.passed]
     return Verdict(bool(passed), " or ".join(passed or [part.reason for part in parts]), parts)
+
+
+def _judge(expression: Expression, view: View) -> Verdict:
+    """A failed evaluation, such as a missing field, is a rule that does not hold."""
+    try:
+        found = evaluate_expression(expression, view)
+    except ExpressionFailed as error:
+        return Verdict(False, str(error))
+    return Verdict(found is True, f"{expression.source} is {_short(found)}")
 
 
 def _parse_comparison(kind: Comparison, written: Mapping[str, Any], path: str) -> FieldRule:

@@ -5,6 +5,8 @@ from typing import Any
 import graphene
 
 from workflows import selectors, services
+from workflows.core.errors import BadDefinition
+from workflows.core.notation import nearest
 from workflows.schema import types
 from workflows.schema.scalars import JSON
 
@@ -12,10 +14,23 @@ from workflows.schema.scalars import JSON
 class ArcInput(graphene.InputObjectType):
     place = graphene.String(required=True)
     weight = graphene.Int(default_value=1)
+    data = JSON(description="Of an output: an expression, or an object of them, that is the token's new data.")
+    set = JSON(description="Of an output: the same, merged over the data.")
+
+
+class PlaceInput(graphene.InputObjectType):
+    """More about one of the workflow's places."""
+
+    id = graphene.String(required=True)
+    capacity = graphene.Int(description="The most tokens it may hold.")
+    scope = graphene.String(description="case (each case has its own), workflow or account (shared).")
 
 
 class TransitionDefinitionInput(graphene.InputObjectType):
-    """Either fromPlaces (any of them) and toPlace, or inputs (all of them) and outputs."""
+    """Either fromPlaces (any of them) and toPlace, or inputs (all of them) and outputs.
+
+    Durations are seconds or ISO 8601, such as "PT15M".
+    """
 
     id = graphene.String(description="Made of the name where it is missing.")
     name = graphene.String()
@@ -25,6 +40,22 @@ class TransitionDefinitionInput(graphene.InputObjectType):
     description = graphene.String()
     inputs = graphene.List(graphene.NonNull(ArcInput))
     outputs = graphene.List(graphene.NonNull(ArcInput))
+    kind = graphene.String(description="manual (default), automatic, timer, agent, function, human, workflow or signal")
+    priority = graphene.Int(description="Orders automatic choices, highest first.")
+    reads = graphene.List(graphene.NonNull(ArcInput), description="Tokens that must be there and stay.")
+    inhibitors = graphene.List(graphene.NonNull(ArcInput), description="Blocks at `weight` tokens or more.")
+    resets = graphene.List(graphene.NonNull(graphene.String), description="Places that are emptied.")
+    otherwise = graphene.Boolean(name="else", description="Fires where no guarded transition of the choice can.")
+    after = JSON(description="Not before it was enabled for so long.")
+    deadline = JSON(description="A timer fires then; any other transition no longer can.")
+    correlation = JSON(description="An expression equal for all tokens that meet, or one for each place.")
+    carrier = graphene.String(description="The output place where the named token keeps its id.")
+    start = graphene.String(description="automatic (default) or manual: how a step that works outside begins.")
+    work = JSON(description="What it does outside, by kind.")
+    outcomes = JSON(description="Where a step goes on failed, timeout and cancelled: lists of outputs.")
+    retries = JSON(description="{maxAttempts, backoffSeconds, factor, longestSeconds}")
+    timeout = JSON(description="After so long a running step ends as timeout.")
+    compensation = JSON(description="{transition} or {kind, reference, payload}: what undoes a step that went wrong.")
 
 
 class WorkflowDefinitionInput(graphene.InputObjectType):
@@ -34,6 +65,8 @@ class WorkflowDefinitionInput(graphene.InputObjectType):
     places = graphene.List(graphene.NonNull(graphene.String), required=True)
     transitions = graphene.List(graphene.NonNull(TransitionDefinitionInput), required=True)
     initial_place = graphene.String(required=True)
+    place_options = graphene.List(graphene.NonNull(PlaceInput), description="For places that need more than a name.")
+    rules = JSON(description="Rules by name, for `conditions` to name.")
 
 
 class TokenCreateInput(graphene.InputObjectType):
@@ -137,9 +170,19 @@ def _definition(written: WorkflowDefinitionInput) -> dict[str, Any]:
     """The input in the notation of `core/notation.py`, with the keys as the client wrote them."""
     plain = _camel(written)
     plain["transitions"] = [_camel(item) for item in written.transitions]
+    options = {option.id: (index, dict(option)) for index, option in enumerate(plain.pop("placeOptions", None) or ())}
+    plain["places"] = [options.pop(place, (0, place))[1] for place in written.places]
+    for name, (index, _) in options.items():
+        raise BadDefinition(f"placeOptions[{index}].id", f'no place "{name}"{nearest(name, written.places)}')
     return plain
 
 
 def _camel(written: Any) -> dict[str, Any]:
-    names = {"initial_place": "initialPlace", "from_places": "fromPlaces", "to_place": "toPlace"}
+    names = {
+        "initial_place": "initialPlace",
+        "place_options": "placeOptions",
+        "from_places": "fromPlaces",
+        "to_place": "toPlace",
+        "otherwise": "else",
+    }
     return {names.get(key, key): value for key, value in written.items()}

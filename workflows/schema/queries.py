@@ -70,9 +70,9 @@ class Query(graphene.ObjectType):
 
     @staticmethod
     def resolve_available_transitions(root: Any, info: Any, token_id: str) -> list[dict[str, Any]]:
-        definitions = selectors.written_transitions(token_id)
+        definitions, net = selectors.written_transitions(token_id)
         found = selectors.available_transitions(token_id)
-        return [types.show_transition(transition, definitions[transition.id]) for transition in found]
+        return [types.show_transition(each, definitions[each.step or each.id], net) for each in found]
 
     @staticmethod
     def resolve_why_not_enabled(root: Any, info: Any, token_id: str, transition_id: str) -> list[dict[str, Any]]:

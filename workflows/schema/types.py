@@ -9,6 +9,7 @@ import graphene
 from workflows import models, selectors
 from workflows.core.firing import Reason
 from workflows.core.net import Arc as NetArc
+from workflows.core.net import Net
 from workflows.core.net import Transition as NetTransition
 from workflows.schema.scalars import JSON
 from workflows.selectors import LogEntry
@@ -28,6 +29,9 @@ class Transition(graphene.ObjectType):
     to_place = graphene.String(description="Where the token goes; null if it ends here.")
     conditions = graphene.List(JSON, required=True)
     description = graphene.String()
+    kind = graphene.String(required=True, description="Who fires it: manual, automatic, timer, agent, function, …")
+    spontaneous = graphene.Boolean(required=True, description="Fires without being asked, once it is enabled.")
+    definition = JSON(required=True, description="The transition as it was written, ids filled in.")
     inputs = graphene.List(graphene.NonNull(Arc), description="Set if several tokens meet here.")
     outputs = graphene.List(graphene.NonNull(Arc), description="Set with `inputs`; the first keeps the token's id.")
 
@@ -150,13 +154,12 @@ def show_token(row: models.Token | None) -> TokenRow | None:
 def show_workflow(row: models.Workflow) -> dict[str, Any]:
     assert row.current is not None
     net, written = selectors.net_of(row.current), row.current.definition
-    steps = zip(written["transitions"], net.transitions.values(), strict=True)
     return {
         "id": row.pk,
         "name": row.name,
         "description": row.description,
         "places": list(net.places),
-        "transitions": [show_transition(step, definition) for definition, step in steps],
+        "transitions": [show_transition(net.transitions[each["id"]], each, net) for each in written["transitions"]],
         "initial_place": net.initial_place,
         "version": row.current.number,
         "created_at": row.created_at,
@@ -164,17 +167,24 @@ def show_workflow(row: models.Workflow) -> dict[str, Any]:
     }
 
 
-def show_transition(step: NetTransition, definition: Mapping[str, Any]) -> dict[str, Any]:
+def show_transition(step: NetTransition, definition: Mapping[str, Any], net: Net) -> dict[str, Any]:
+    """A step that works outside is shown as people wrote it: its outputs are those of its good end."""
     full = "inputs" in definition
+    outputs = step.outputs
+    if step.role == "start":
+        outputs = net.transitions[net.steps[step.step].outcomes["ok"]].outputs
     return {
         "id": step.id,
         "name": step.name,
         "from_places": list(step.source_places),
-        "to_place": step.outputs[0].place if step.outputs else None,
+        "to_place": outputs[0].place if outputs else None,
         "conditions": definition.get("conditions", []),
         "description": definition.get("description"),
+        "kind": step.kind,
+        "spontaneous": step.spontaneous,
+        "definition": dict(definition),
         "inputs": _arcs(step.alternatives[0]) if full else None,
-        "outputs": _arcs(step.outputs) if full else None,
+        "outputs": _arcs(outputs) if full else None,
     }
 
 

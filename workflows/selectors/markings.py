@@ -39,10 +39,10 @@ def available_transitions(token_id: str) -> list[Transition]:
     return available(net, marking, value) if value else []
 
 
-def written_transitions(token_id: str) -> dict[str, dict[str, Any]]:
-    """The transitions of the token's case as its definition writes them, by id."""
+def written_transitions(token_id: str) -> tuple[dict[str, dict[str, Any]], Net]:
+    """The transitions of the token's case as its definition writes them, by id, and its net."""
     version = Case.objects.select_related("version").get(pk=existing_token(token_id).case_id).version
-    return {written["id"]: written for written in version.definition["transitions"]}
+    return {written["id"]: written for written in version.definition["transitions"]}, net_of(version)
 
 
 def why_not_enabled(token_id: str, transition_id: str) -> list[Reason]:

@@ -165,7 +165,7 @@ FAULTS: dict[str, tuple[Any, str]] = {
     ),
     "rule type": (
         with_transition(fromPlaces=["draft"], toPlace="done", conditions=[{"type": "FieldIs"}]),
-        "transitions[2].conditions[0].type: no rule type 'FieldIs'; known: FieldExists, FieldEquals, FieldGreaterThan, FieldLessThan, FieldContains, And, Or, Not",
+        "transitions[2].conditions[0].type: no rule type 'FieldIs'; known: FieldExists, FieldEquals, FieldGreaterThan, FieldLessThan, FieldContains, And, Or, Not, Expression",
     ),
     "rule inside": (
         with_transition(
