@@ -30,6 +30,7 @@ class Provider(models.Model):
     AUTH = [(word, word) for word in ("bearer", "native", "api-key", "x-api-key", "none")]
     DIALECTS = (
         ("openai", "OpenAI"),
+        ("openai_chat", "OpenAI, chat only"),
         ("azure", "Azure OpenAI"),
         ("anthropic", "Anthropic messages"),
         ("google", "Gemini generateContent"),
@@ -43,7 +44,8 @@ class Provider(models.Model):
         max_length=20,
         default="openai",
         choices=DIALECTS,
-        help_text="Gemini at an address ending in /openai, and Ollama at one ending in /v1, speak OpenAI's.",
+        help_text="Chat only: responses are translated to chat. Gemini at an address ending in /openai, and Ollama at "
+        "one ending in /v1, speak OpenAI's.",
     )
     base_url = models.CharField(
         "base URL", max_length=500, blank=True, help_text="With the version path, e.g. https://api.openai.com/v1"

@@ -119,6 +119,14 @@ class Assembly:
         if isinstance(delta, ThinkingDelta) and delta.redacted:
             pieces.redacted = (pieces.redacted or "") + delta.redacted
 
+    def part(self, choice: int, number: int) -> Part:
+        """One part as far as it has come."""
+        return self._parts[choice][number].whole()
+
+    def logprobs(self, choice: int) -> tuple[TokenLogprob, ...]:
+        """Of a choice, as far as they have come."""
+        return tuple(self._logprobs.get(choice, ()))
+
     def reply(self) -> Reply:
         indexes = sorted(self._parts.keys() | self._ends.keys())
         return Reply(

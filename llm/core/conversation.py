@@ -12,7 +12,7 @@ from typing import Any, Literal, Never
 import msgspec
 
 from billing.core.pricing import Usage
-from llm.core.errors import InvalidRequest
+from llm.core.errors import UNSUPPORTED, InvalidRequest
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Finish = Literal["stop", "length", "tool_calls", "content_filter"]
@@ -286,7 +286,7 @@ def cannot(target: str, what: str, field: str) -> Never:
     raise InvalidRequest(
         f"`{field}`: {target} cannot take {what}. Leave it out, or choose a model of another provider.",
         field,
-        "unsupported_by_provider",
+        UNSUPPORTED,
     )
 
 

@@ -21,6 +21,8 @@ from urllib.parse import quote
 
 import msgspec
 
+UNSUPPORTED = "unsupported_by_provider"
+"""The code of a refusal that another provider might not give."""
 SHORTEST_ENCODED = 8
 """A shorter piece of base64 would be found in text that has nothing to do with the key."""
 

@@ -49,6 +49,10 @@ class ProviderRow(msgspec.Struct, frozen=True):
 LIMIT: dict[str, str | None] = {"max_completion_tokens": "max_tokens"}
 """For those that know the limit on an answer only by its older name."""
 
+CHAT_ONLY = "openai_chat"
+"""OpenAI's wire without responses: those are translated to chat. Also for those that have them for some models only,
+and for unknown servers: all know chat, and who needs a server's own responses chooses the dialect `openai`."""
+
 PROVIDERS: tuple[ProviderRow, ...] = (
     ProviderRow(
         name="openai",
@@ -118,6 +122,7 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         title="Mistral",
         provider_type="custom",
         base_url="https://api.mistral.ai/v1",
+        dialect=CHAT_ONLY,
         prefixes=("MISTRAL",),
         members={
             **LIMIT,
@@ -131,6 +136,7 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         title="DeepSeek",
         provider_type="custom",
         base_url="https://api.deepseek.com/v1",
+        dialect=CHAT_ONLY,
         prefixes=("DEEPSEEK",),
         members={**LIMIT, "n": None},
         source="https://api-docs.deepseek.com/",
@@ -140,6 +146,7 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         title="Together",
         provider_type="custom",
         base_url="https://api.together.xyz/v1",
+        dialect=CHAT_ONLY,
         prefixes=("TOGETHER",),
         members=LIMIT,
         source="https://docs.together.ai/docs/openai-api-compatibility",
@@ -177,6 +184,7 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         title="Perplexity",
         provider_type="custom",
         base_url="https://api.perplexity.ai",
+        dialect=CHAT_ONLY,
         version_path="",
         prefixes=("PERPLEXITY",),
         members={**LIMIT, "n": None},
@@ -187,6 +195,7 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         title="Cerebras",
         provider_type="custom",
         base_url="https://api.cerebras.ai/v1",
+        dialect=CHAT_ONLY,
         prefixes=("CEREBRAS",),
         members=dict.fromkeys(
             ("frequency_penalty", "presence_penalty", "logit_bias", "parallel_tool_calls", "service_tier", "n")
@@ -198,6 +207,7 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         title="NVIDIA NIM",
         provider_type="custom",
         base_url="https://integrate.api.nvidia.com/v1",
+        dialect=CHAT_ONLY,
         prefixes=("NVIDIA", "NVIDIA_NIM"),
         members=LIMIT,
         source="https://docs.nvidia.com/nim/large-language-models/latest/reference/api-reference.html",
@@ -207,6 +217,7 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         title="Cohere",
         provider_type="custom",
         base_url="https://api.cohere.ai/compatibility/v1",
+        dialect=CHAT_ONLY,
         version_path="/compatibility/v1",
         prefixes=("COHERE",),
         members={
@@ -245,6 +256,7 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         title="Custom",
         provider_type="custom",
         base_url="",
+        dialect=CHAT_ONLY,
         prefixes=("CUSTOM",),
         source="any other OpenAI-compatible endpoint",
     ),
@@ -275,6 +287,8 @@ def wire_of(dialect: str, base_url: str) -> str:
     """The dialect spoken at an address: Gemini and Ollama offer OpenAI's wire, too, at addresses that end in `/openai`
     and `/v1`. Who has configured one of those goes on speaking it."""
     url = base_url.rstrip("/")
-    if (dialect == "google" and url.endswith("/openai")) or (dialect == "ollama" and url.endswith("/v1")):
+    if dialect == "google" and url.endswith("/openai"):
+        return CHAT_ONLY  # it has no responses. Source: https://ai.google.dev/gemini-api/docs/openai
+    if dialect == "ollama" and url.endswith("/v1"):
         return "openai"
     return dialect

@@ -20,7 +20,7 @@ from billing.core.pricing import NANO, Usage
 from billing.core.usage import Outcome
 from llm.core import routing
 from llm.core.deployment import Deployment, header_value
-from llm.core.dialects.bridge import unsupported
+from llm.core.dialects.bridge import comment, unsupported
 from llm.core.dialects.crossing import Crossing
 from llm.core.dialects.registry import DIALECTS
 from llm.core.dialects.translation import Outgoing
@@ -37,7 +37,6 @@ from llm.gateway.provider_connection import Cancelled, Reply
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
-MAX_DROPPED_BYTES = 1_000
 
 
 async def answer(exchange: Exchange, gateway: Gateway, operation: Operation) -> None:
@@ -135,7 +134,9 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
     if streamed:
         await streams.relay(call, gateway, crossing.stream_types)
         return
-    body, usage = crossing.decode(attempt, reply.body)
+    body, usage, lost = crossing.decode(attempt, reply.body)
+    if lost:
+        call.dropped = _dropped((*outgoing.dropped, *lost))
     estimated_output = 0 if usage is not None else call.operation.estimate_output(body)
     outcome: Outcome = "cancelled" if exchange.gone else "ok"
     record = call.record(outcome, CLIENT_GONE if exchange.gone else 200, usage, estimated_output=estimated_output)
@@ -157,8 +158,7 @@ async def _with_images(call: Call, gateway: Gateway, crossing: Crossing, attempt
 
 
 def _dropped(names: tuple[str, ...]) -> bytes:
-    """The header; the names may be the client's own, so they are cleaned and, together, cut."""
-    return b"x-circuit-breaker-dropped: %b\r\n" % header_value(", ".join(names)[:MAX_DROPPED_BYTES])
+    return b"x-circuit-breaker-dropped: %b\r\n" % comment(names)
 
 
 def _head(call: Call, route: Route, outgoing: Outgoing) -> bytes:

@@ -183,7 +183,7 @@ def test_model_named_twice_is_refused() -> None:
     ("dialect", "url", "spoken"),
     [
         ("google", "https://generativelanguage.googleapis.com/v1beta", "google"),
-        ("google", "https://generativelanguage.googleapis.com/v1beta/openai/", "openai"),
+        ("google", "https://generativelanguage.googleapis.com/v1beta/openai/", "openai_chat"),
         ("ollama", "http://box:11434", "ollama"),
         ("ollama", "http://box:11434/v1", "openai"),
         ("anthropic", "https://api.anthropic.com/v1", "anthropic"),

@@ -24,6 +24,8 @@ from tests.gateway.wires import (
     WRITTEN,
     Wire,
     configuration,
+    content,
+    event,
     in_parts,
     line,
     said,
@@ -215,3 +217,29 @@ async def test_a_stream_can_be_read_again(bridged: Running) -> None:
     first = (await bridged.ask(request)).body
     again = await bridged.ask(b"GET /v1/streams/again-2?after=0 HTTP/1.1\r\nHost: x\r\n\r\n", "GET")
     assert [one for one in again.body.splitlines() if not one.startswith(b"id: ")] == first.splitlines()
+
+
+IMAGE = {"inlineData": {"mimeType": "image/png", "data": "aWk="}}
+
+
+async def test_what_a_message_cannot_hold_is_named(bridged: Running) -> None:
+    made = content(IMAGE, "STOP")
+    made["candidates"].append({**made["candidates"][0], "index": 1})
+    bridged.provider.answers = [whole(made)]
+    answer = await ask(bridged, GOOGLE, tools=[TOOL])
+    assert (answer.status, answer.json["content"]) == (200, [])
+    assert answer.headers["x-circuit-breaker-dropped"] == "reply.choices, reply.image"
+
+
+@pytest.mark.parametrize("numbered", [False, True], ids=["plain", "numbered"])
+async def test_in_a_stream_it_is_named_before_the_last_events(bridged: Running, numbered: bool) -> None:
+    parts = [event(content(IMAGE)), event(content({"text": TEXT}, "STOP"))]
+    bridged.provider.answers = [in_parts(parts, "text/event-stream")] * 2
+    headers = {"x_circuit_breaker_event_ids": "1"} if numbered else {}
+    answer = await bridged.ask(post(message(GOOGLE, stream=True), "/v1/messages", **headers))
+    lines = answer.body.splitlines()
+    place = lines.index(b": x-circuit-breaker-dropped: reply.image")
+    assert b"event: content_block_stop" in lines[place : place + 3]
+    async with sdk(bridged) as client, client.messages.stream(**message(GOOGLE)) as stream:
+        reply = await stream.get_final_message()
+    assert [block.model_dump(include={"type", "text"}) for block in reply.content] == [{"type": "text", "text": TEXT}]

@@ -167,6 +167,8 @@ AZURE = msgspec.structs.replace(
     path="/openai/v1/chat/completions",
     streamed_path="/openai/v1/chat/completions",
 )
+OPENAI_CHAT = msgspec.structs.replace(OPENAI, name="openai_chat")
+"""A server that knows OpenAI's chat and no responses."""
 
 # Anthropic
 

@@ -31,7 +31,7 @@ def sent(dialect: str, conversation: Conversation, target: dict[str, Any]) -> di
 
 
 def written(reply: Reply) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(openai_chat.write(reply, "id", 0, reply.model))
+    answer: dict[str, Any] = json.loads(openai_chat.write(reply, "id", 0, reply.model)[0])
     answer["provider_finish"] = [choice.native_finish for choice in reply.choices]
     return answer
 

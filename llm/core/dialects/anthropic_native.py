@@ -24,7 +24,7 @@ def encode(attempt: Attempt) -> Outgoing:
     return Outgoing(outgoing.path, headers, outgoing.body)
 
 
-def decode(attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None]:
+def decode(attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None, tuple[str, ...]]:
     try:
         return openai.decode(attempt, body)
     except ProviderBroken:

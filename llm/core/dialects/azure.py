@@ -55,7 +55,7 @@ def _limit(attempt: Attempt) -> Changes:
     return {"max_tokens": None, "max_completion_tokens": bytes(given["max_tokens"])}
 
 
-def decode(attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None]:
+def decode(attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None, tuple[str, ...]]:
     return openai.decode(attempt, body)
 
 

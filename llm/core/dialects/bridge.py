@@ -13,14 +13,18 @@ from msgspec import UNSET
 from billing.core.pricing import Usage
 from llm.core.conversation import Conversation, Image, Message, Part, ToolResult
 from llm.core.deltas import ArgumentsDelta, Delta, RefusalDelta, TextDelta, ThinkingDelta
+from llm.core.deployment import header_value
 from llm.core.dialects.client_wires import ClientWire, DeltaWriter
 from llm.core.dialects.crossing import EVENT_STREAM
 from llm.core.dialects.translation import DeltaDecoder, Outgoing, Target, Translator
-from llm.core.errors import InvalidRequest, LlmError, ProviderError, redact
+from llm.core.errors import UNSUPPORTED, InvalidRequest, LlmError, ProviderError, redact
 from llm.core.operations import Attempt
 from llm.core.operations.usage import with_cost
 
 LETTERS_PER_TOKEN = 4
+MAX_DROPPED_BYTES = 1_000
+DROPPED = b": x-circuit-breaker-dropped: %b\n"
+"""A comment in front of a stream's last events: its head had left when the answer turned out to hold such things."""
 
 
 def stays_an_address(url: str) -> bool:
@@ -62,22 +66,34 @@ class Bridge:
             conversation = _with_bytes(conversation, attempt.images)
         model = attempt.deployment.model
         target = Target(model.upstream, model.max_output_tokens, model.context_window)
-        outgoing = self._translator.encode(conversation, target)
+        try:
+            outgoing = self._translator.encode(conversation, target)
+        except InvalidRequest as error:
+            raise self._in_the_clients_words(error) from None
         path = outgoing.path if self._path is None else self._path(attempt, outgoing.path)
         headers = outgoing.headers
         headers.pop("content-type", None)  # every request to a provider has it
-        return Outgoing(path, headers, outgoing.body, outgoing.dropped)
+        dropped = tuple([self._client.field(name) for name in outgoing.dropped])
+        return Outgoing(path, headers, outgoing.body, dropped)
 
-    def decode(self, attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None]:
+    def _in_the_clients_words(self, error: InvalidRequest) -> InvalidRequest:
+        """The refusal with the client's own name of the field."""
+        named = error.param
+        if named is not None:
+            error.param = self._client.field(named)
+            error.message = error.message.replace(f"`{named}", f"`{error.param}", 1)
+        return error
+
+    def decode(self, attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None, tuple[str, ...]]:
         try:
             reply = self._translator.decode(body, attempt.id)
         except ProviderError as error:
             error.message = redact(error.message, attempt.secret)
             raise
-        written = self._client.write(attempt, reply)
+        written, dropped = self._client.write(attempt, reply)
         if attempt.request.usage is not UNSET and attempt.request.wants_cost:
             written = with_cost(written, reply.usage, attempt.deployment.model.price)
-        return written, reply.usage
+        return written, reply.usage, dropped
 
     def stream(self, attempt: Attempt) -> "BridgedStream":
         deltas = self._translator.stream(attempt.id, attempt.provider, attempt.secret)
@@ -104,7 +120,9 @@ class BridgedStream:
     @property
     def ending(self) -> bytes:
         if self._ending is None:
-            self._ending = self._writer.finish()
+            ending = self._writer.finish()
+            dropped = self._writer.dropped
+            self._ending = DROPPED % comment(dropped) + ending if dropped else ending
         return self._ending
 
     @property
@@ -142,7 +160,7 @@ class BridgedStream:
         return max(self._pieces, (self._letters + LETTERS_PER_TOKEN - 1) // LETTERS_PER_TOKEN)
 
     def failure(self, error: LlmError) -> bytes:
-        return self._attempt.operation.error_event(error)
+        return self._writer.failure(error)
 
     def _pass(self, deltas: list[Delta]) -> bytes:
         for delta in deltas:
@@ -153,6 +171,11 @@ class BridgedStream:
         block = self._writer.write(deltas) if deltas else b""
         self._sent = self._sent or bool(block)
         return block
+
+
+def comment(names: tuple[str, ...]) -> bytes:
+    """Names as they may stand in a header or a comment; they may be others' words, so they are cleaned and cut."""
+    return header_value(", ".join(names)[:MAX_DROPPED_BYTES])
 
 
 def _images(conversation: Conversation) -> Iterable[Image]:
@@ -180,10 +203,6 @@ def _with_bytes(conversation: Conversation, images: dict[str, tuple[str, str]]) 
         for message in conversation.messages
     ]
     return msgspec.structs.replace(conversation, messages=tuple(messages))
-
-
-UNSUPPORTED = "unsupported_by_provider"
-"""The code of a refusal that another provider might not give."""
 
 
 def unsupported(error: InvalidRequest) -> bool:

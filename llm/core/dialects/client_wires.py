@@ -6,25 +6,38 @@ Next file: `bridge.py`.
 """
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Raw
 
 from llm.core import sse
 from llm.core.conversation import Conversation, Reply
 from llm.core.deltas import Delta
-from llm.core.dialects import anthropic_messages, openai_chat
+from llm.core.dialects import anthropic_messages, openai_chat, openai_responses
+from llm.core.errors import LlmError
 from llm.core.operations import Attempt
-from llm.core.operations.usage import with_cost
+from llm.core.operations.usage import responses_in_buckets, with_cost
 
 
 class DeltaWriter(Protocol):
     """One streamed answer on its way out."""
 
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """What the answer holds so far that this wire has no place for: see `lost.py`."""
+        ...
+
     def write(self, deltas: Iterable[Delta]) -> bytes:
-        """Whole events, perhaps none."""
+        """Whole events, perhaps none. Raises ProviderBroken for what no answer of this wire can be."""
         ...
 
     def finish(self) -> bytes:
         """The events that close a whole answer."""
+        ...
+
+    def failure(self, error: LlmError) -> bytes:
+        """How an answer that has begun says that it fails."""
         ...
 
 
@@ -35,7 +48,13 @@ class ClientWire(Protocol):
         """Raises InvalidRequest, naming the field."""
         ...
 
-    def write(self, attempt: Attempt, reply: Reply) -> bytes: ...
+    def field(self, name: str) -> str:
+        """A field that a provider's rules name, in OpenAI's chat words, as this wire's clients know it."""
+        ...
+
+    def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
+        """A whole answer, and what it holds that this wire has no place for."""
+        ...
 
     def writer(self, attempt: Attempt) -> DeltaWriter: ...
 
@@ -46,7 +65,10 @@ class ChatCompletions:
     def read(self, body: bytes) -> Conversation:
         return openai_chat.read(body)
 
-    def write(self, attempt: Attempt, reply: Reply) -> bytes:
+    def field(self, name: str) -> str:
+        return name
+
+    def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
         return openai_chat.write(reply, f"chatcmpl-{attempt.id}", attempt.created, attempt.deployment.model.upstream)
 
     def writer(self, attempt: Attempt) -> "Chunks":
@@ -77,8 +99,49 @@ class Messages:
     def read(self, body: bytes) -> Conversation:
         return anthropic_messages.read(body)
 
-    def write(self, attempt: Attempt, reply: Reply) -> bytes:
+    def field(self, name: str) -> str:
+        return anthropic_messages.field(name)
+
+    def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
         return anthropic_messages.write(reply, f"msg_{attempt.id}", attempt.deployment.model.upstream)
 
     def writer(self, attempt: Attempt) -> anthropic_messages.EventWriter:
         return anthropic_messages.EventWriter(f"msg_{attempt.id}", attempt.deployment.model.upstream)
+
+
+class Responses:
+    """OpenAI's responses."""
+
+    def read(self, body: bytes) -> Conversation:
+        return openai_responses.read(body)
+
+    def field(self, name: str) -> str:
+        return openai_responses.field(name)
+
+    def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
+        return openai_responses.write(reply, _head(attempt))
+
+    def writer(self, attempt: Attempt) -> "Events":
+        return Events(attempt)
+
+
+class Events(openai_responses.EventWriter):
+    """Events whose last holds the cost in its usage, where it was asked for."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        super().__init__(_head(attempt))
+        self._attempt = attempt
+
+    def finished(self, response: dict[str, Any]) -> Any:
+        if not self._attempt.request.wants_cost:
+            return response
+        usage = responses_in_buckets(msgspec.json.encode(response["usage"]))
+        return Raw(with_cost(msgspec.json.encode(response), usage, self._attempt.deployment.model.price))
+
+
+_echo = msgspec.json.Decoder(openai_responses.Echo)
+
+
+def _head(attempt: Attempt) -> openai_responses.Head:
+    model = attempt.deployment.model.upstream
+    return openai_responses.Head(f"resp_{attempt.id}", attempt.created, model, _echo.decode(attempt.body))

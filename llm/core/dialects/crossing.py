@@ -38,8 +38,11 @@ class Crossing(Protocol):
         """The client's request as the provider wants it. Raises InvalidRequest for what this wire cannot say."""
         ...
 
-    def decode(self, attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None]:
-        """A whole answer as the client wants it, and its usage. Raises ProviderBroken, ProviderError."""
+    def decode(self, attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None, tuple[str, ...]]:
+        """A whole answer as the client wants it, its usage, and what of it the client's wire has no place for.
+
+        Raises ProviderBroken, ProviderError.
+        """
         ...
 
     def stream(self, attempt: Attempt) -> StreamDecoder: ...
@@ -56,7 +59,7 @@ class PassThrough:
     def __init__(
         self,
         encode: Callable[[Attempt], Outgoing],
-        decode: Callable[[Attempt, bytes], tuple[bytes, Usage | None]],
+        decode: Callable[[Attempt, bytes], tuple[bytes, Usage | None, tuple[str, ...]]],
         stream: Callable[[Attempt], StreamDecoder],
         decode_error: Callable[[Attempt, int, bytes], ProviderError],
     ) -> None:

@@ -32,8 +32,11 @@ def encode(attempt: Attempt) -> Outgoing:
     return Outgoing(operation.path, NOTHING, changed, dropped)
 
 
-def decode(attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None]:
-    """The answer untouched, and its usage if it has one we can believe. Raises ProviderBroken, ProviderError."""
+def decode(attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None, tuple[str, ...]]:
+    """The answer untouched, its usage if it has one we can believe, and nothing left out.
+
+    Raises ProviderBroken, ProviderError.
+    """
     try:
         usage = attempt.operation.read_usage(body)
     except ProviderBroken:
@@ -42,7 +45,7 @@ def decode(attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None]:
         raise
     if attempt.request.usage is not UNSET and attempt.request.wants_cost:
         body = with_cost(body, usage, attempt.deployment.model.price)
-    return body, usage
+    return body, usage, ()
 
 
 def stream(attempt: Attempt) -> StreamDecoder:

@@ -6,14 +6,13 @@ sides: bytes pass through. Another wire: a bridge. What is not in the table cann
 
 from llm.core.dialects import anthropic, anthropic_native, azure, google, ollama, openai, vectors
 from llm.core.dialects.bridge import Bridge
-from llm.core.dialects.client_wires import ChatCompletions, ClientWire, Messages
+from llm.core.dialects.client_wires import ChatCompletions, ClientWire, Messages, Responses
 from llm.core.dialects.crossing import EVENT_STREAM, Crossing, Dialect, PassThrough
 from llm.core.dialects.openai_chat import translator as openai_chat
 from llm.core.dialects.translation import Outgoing
 from llm.core.operations import Attempt, chat, completions, embeddings, messages, responses
 
-CHAT = ChatCompletions()
-CLIENTS: dict[str, ClientWire] = {chat.name: CHAT, messages.name: Messages()}
+CLIENTS: dict[str, ClientWire] = {chat.name: ChatCompletions(), messages.name: Messages(), responses.name: Responses()}
 """The wires that clients speak, by operation."""
 NDJSON = (b"application/x-ndjson", b"application/json")
 SSE_OR_ARRAY = (EVENT_STREAM, b"application/json")
@@ -47,6 +46,14 @@ DIALECTS: dict[str, Dialect] = {
         openai_chat.credentials,
         {**_same, messages.name: Bridge(openai_chat, CLIENTS[messages.name])},
     ),
+    "openai_chat": Dialect(
+        openai_chat.credentials,
+        {
+            **_same,
+            messages.name: Bridge(openai_chat, CLIENTS[messages.name]),
+            responses.name: Bridge(openai_chat, CLIENTS[responses.name]),
+        },
+    ),
     "azure": Dialect(
         lambda secret: {} if secret is None else {"api-key": secret},
         {**dict.fromkeys(_same, _azure), messages.name: Bridge(openai_chat, CLIENTS[messages.name], path=_azure_path)},
@@ -72,7 +79,6 @@ DIALECTS: dict[str, Dialect] = {
         {
             **{name: Bridge(ollama, client, stream_types=NDJSON, wants_bytes=True) for name, client in CLIENTS.items()},
             completions.name: _ollama_v1,
-            responses.name: _ollama_v1,
             embeddings.name: vectors.Embeddings(
                 "Ollama", vectors.encode_ollama, vectors.decode_ollama, ollama.decode_error
             ),

@@ -9,11 +9,13 @@ from types import ModuleType
 from llm.core.dialects.anthropic import rules as anthropic
 from llm.core.dialects.google import rules as google
 from llm.core.dialects.ollama import rules as ollama
+from llm.core.dialects.openai_responses import rules as openai_responses
 
 RULES: dict[str, tuple[str, ModuleType]] = {
     "anthropic": ("Anthropic messages", anthropic),
     "google": ("Gemini generateContent", google),
     "ollama": ("Ollama chat", ollama),
+    "openai_responses": ("OpenAI responses, at providers that know only chat", openai_responses),
 }
 
 HEAD = """# Dialects: what becomes of a request on another wire
@@ -22,7 +24,12 @@ HEAD = """# Dialects: what becomes of a request on another wire
 
 A request in OpenAI's shape may go to a provider that speaks another wire. Nothing is lost in silence: what a wire
 cannot say is refused with status 400 naming the field (`code: unsupported_by_provider`), or, where it is a hint only,
-left out and named in the header `x-circuit-breaker-dropped`. So are fields that nobody here knows.
+left out and named in the header `x-circuit-breaker-dropped`. So are fields that nobody here knows. Requests to
+`/v1/messages` and `/v1/responses` go by the same rules, and are told of their own fields by their own names.
+
+Of an answer, what the client's wire has no place for is named in the same header with `reply.` before it
+(`reply.image`: Anthropic's messages cannot hold an image that Gemini made). The head of a stream has left by then:
+there the names stand in a comment line, `: x-circuit-breaker-dropped: reply.image`, in front of the last events.
 """
 
 

@@ -2,7 +2,7 @@
 
 Three pure things per dialect (encode a request, decode a reply, decode a stream) and one for errors. No I/O, no
 clock, no randomness: names that must be made up (call ids, reply ids) are derived from a `seed` the caller gives, a
-different one for each call. Next file: `registry.py`, all of them by name.
+different one for each call. Next file: `anthropic/__init__.py`, one of them; `bridge.py` joins them to clients.
 """
 
 import hashlib

@@ -77,7 +77,7 @@ class Embeddings:
         dropped = tuple(name for name in members if name == "user" or name not in KNOWN)
         return Outgoing(path, {}, _encode(body), dropped)
 
-    def decode(self, attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None]:
+    def decode(self, attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None, tuple[str, ...]]:
         try:
             found = self._decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -94,7 +94,7 @@ class Embeddings:
         written = _encode({"object": "list", "data": data, "model": model.upstream, "usage": counted})
         if attempt.request.wants_cost:
             written = with_cost(written, usage or Usage(input=read), model.price)
-        return written, usage
+        return written, usage, ()
 
     def stream(self, attempt: Attempt) -> StreamDecoder:
         raise AssertionError("The operation lets no request for a stream pass.")

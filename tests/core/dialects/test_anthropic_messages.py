@@ -55,7 +55,7 @@ def test_a_request_in_anthropics_own_shape_survives(case: Path) -> None:
 @pytest.mark.parametrize("case", WHOLE, ids=lambda case: case.name)
 def test_a_whole_reply_survives(case: Path) -> None:
     reply = anthropic.decode((case / "back.json").read_bytes(), "s")
-    again = anthropic.decode(anthropic_messages.write(reply, reply.id, reply.model), "s")
+    again = anthropic.decode(anthropic_messages.write(reply, reply.id, reply.model)[0], "s")
     assert (again.id, again.model) == (reply.id, reply.model)
     assert again.choices[0].finish == reply.choices[0].finish
     assert again.usage is not None
@@ -174,14 +174,14 @@ def test_errors_are_in_anthropics_shape() -> None:
 
 
 def test_a_reply_without_usage_or_reason_is_still_a_message() -> None:
-    written = json.loads(anthropic_messages.write(Reply("i", "m", (Choice(0, (Text("x"),), "length"),)), "msg", "m"))
+    written = json.loads(anthropic_messages.write(Reply("i", "m", (Choice(0, (Text("x"),), "length"),)), "msg", "m")[0])
     assert (written["stop_reason"], written["usage"]["input_tokens"], written["content"]) == (
         "max_tokens",
         0,
         [{"type": "text", "text": "x"}],
     )
     reply = Reply("i", "m", (Choice(0, (), "stop", "END"),), Usage(1, 2, 3, 4, 5))
-    assert json.loads(anthropic_messages.write(reply, "msg", "m"))["usage"] == {
+    assert json.loads(anthropic_messages.write(reply, "msg", "m")[0])["usage"] == {
         "input_tokens": 1,
         "cache_read_input_tokens": 2,
         "cache_creation_input_tokens": 3,

@@ -169,7 +169,7 @@ def test_bad_requests_name_the_parameter(request_body: bytes, param: str | None)
 def test_a_reply_carries_content_thinking_calls_and_usage_once() -> None:
     parts: tuple[Part, ...] = (Thinking("t", "s"), Text("Hello"), ToolCall("c", "f", '{"a":1}'))
     reply = Reply("x", "y", (Choice(0, parts, "tool_calls"),), Usage(input=3, cached_input=4, output=5, reasoning=6))
-    written = msgspec.json.decode(openai_chat.write(reply, "id", 9, "shown"))
+    written = msgspec.json.decode(openai_chat.write(reply, "id", 9, "shown")[0])
     assert written == {
         "id": "id",
         "object": "chat.completion",
@@ -246,7 +246,7 @@ def test_whole_and_streamed_replies_agree_and_tool_indices_never_collide(choices
         deltas.append(Finished(choice, "stop"))
     writer = openai_chat.ChunkWriter("i", 0, "m", include_usage=False)
     streamed = folded(writer.write(deltas) + writer.finish())
-    whole = msgspec.json.decode(openai_chat.write(assemble(deltas), "i", 0, "m"))["choices"]
+    whole = msgspec.json.decode(openai_chat.write(assemble(deltas), "i", 0, "m")[0])["choices"]
     assert len(streamed) == len(whole) == len(choices)
     for seen, said in zip(streamed, whole, strict=True):
         message = said["message"]
@@ -266,5 +266,5 @@ def test_a_stream_cut_before_its_finish_reason_reads_as_cut() -> None:
 
 def test_a_refusal_alone_has_no_content() -> None:
     reply = Reply("i", "m", (Choice(0, (Refusal("no"),), "content_filter"),))
-    message = msgspec.json.decode(openai_chat.write(reply, "i", 0, "m"))["choices"][0]["message"]
+    message = msgspec.json.decode(openai_chat.write(reply, "i", 0, "m")[0])["choices"][0]["message"]
     assert message == {"role": "assistant", "content": None, "refusal": "no"}

@@ -53,7 +53,7 @@ def test_a_reply_read_and_written_again_is_the_same(file: Path) -> None:
         choice["message"].pop("images", None)
         choice["message"].pop("extra_content", None)
     again = translator.decode(json.dumps(reply).encode(), "s")
-    assert json.loads(openai_chat.write(again, "id", 0, again.model)) == reply
+    assert json.loads(openai_chat.write(again, "id", 0, again.model)[0]) == reply
 
 
 def test_interleaved_calls_and_thinking_survive_a_stream_cut_anywhere() -> None:
@@ -144,4 +144,4 @@ def test_errors_keep_status_code_and_param_but_not_the_key() -> None:
 def test_parts_of_every_kind_survive() -> None:
     parts = (Thinking("t", "s", origin="anthropic"), Text("x"), Refusal("no"), ToolCall("c", "f", "{}"))
     reply = Reply("i", "m", (Choice(0, parts, "tool_calls", native_finish="tool_calls"),))
-    assert translator.decode(openai_chat.write(reply, "i", 0, "m"), "s") == reply
+    assert translator.decode(openai_chat.write(reply, "i", 0, "m")[0], "s") == reply

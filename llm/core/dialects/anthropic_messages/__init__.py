@@ -4,6 +4,6 @@ For Anthropic's own SDKs pointed at us, whichever provider answers. Next file: `
 """
 
 from llm.core.dialects.anthropic_messages.reading import read
-from llm.core.dialects.anthropic_messages.writing import EventWriter, error_body, error_event, write
+from llm.core.dialects.anthropic_messages.writing import EventWriter, error_body, error_event, field, write
 
-__all__ = ["EventWriter", "error_body", "error_event", "read", "write"]
+__all__ = ["EventWriter", "error_body", "error_event", "field", "read", "write"]

@@ -2,7 +2,8 @@
 
 Anthropic knows one choice: the first. Blocks follow one another there, so of interleaved tool calls the later wait
 until the earlier is whole (held back, as much as the calls are long). Errors are in Anthropic's shape. What a message
-has no block for (made images and sound, logprobs) is left out. Next file: `../openai_chat/__init__.py`.
+has no block for (made images and sound, log probabilities, ratings, further choices, Gemini's signatures of texts and
+calls, blocks of another provider's own tools) is left out and named. Next file: `../openai_chat/__init__.py`.
 """
 
 from collections.abc import Iterable
@@ -11,12 +12,13 @@ from typing import Any
 import msgspec
 
 from billing.core.pricing import Usage
-from llm.core.conversation import Choice, Citation, Native, Part, Refusal, Reply, Text, Thinking, ToolCall
+from llm.core.conversation import Choice, Citation, Drops, Native, Part, Refusal, Reply, Text, Thinking, ToolCall
 from llm.core.deltas import (
     ArgumentsDelta,
     CitationDelta,
     Delta,
     Finished,
+    LogprobsDelta,
     NativeDelta,
     RefusalDelta,
     Started,
@@ -25,6 +27,7 @@ from llm.core.deltas import (
     ToolCallStarted,
     UsageDelta,
 )
+from llm.core.dialects import lost
 from llm.core.errors import LlmError
 
 Fields = dict[str, Any]
@@ -43,19 +46,47 @@ KINDS = {
     504: "timeout_error",
     529: "overloaded_error",
 }
+FIELDS = {
+    "stop": "stop_sequences",
+    "reasoning_effort": "output_config.effort",
+    "response_format": "output_config.format",
+    "thinking_budget": "thinking",
+    "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
+    "user": "metadata.user_id",
+}
+"""Chat's names of what a provider cannot take, as a message request calls them."""
 _encode = msgspec.json.Encoder().encode
 
 
-def write(reply: Reply, identity: str, model: str) -> bytes:
-    """A whole reply."""
+def field(name: str) -> str:
+    """A field that a provider's rules name, as this wire's clients know it."""
+    return FIELDS.get(name, name.replace(".function.", "."))
+
+
+def write(reply: Reply, identity: str, model: str) -> tuple[bytes, tuple[str, ...]]:
+    """A whole reply, and what it holds that a message cannot."""
+    drops = Drops()
     choice = reply.choices[0] if reply.choices else Choice(0, (), "stop")
-    blocks = [block for part in choice.parts if (block := _block(part)) is not None]
+    if len(reply.choices) > 1:
+        drops.note(lost.CHOICES)
+    for kind, given in ((lost.LOGPROBS, choice.logprobs), (lost.SAFETY, choice.safety)):
+        if given:
+            drops.note(kind)
+    blocks: list[Fields] = []
+    for part in choice.parts:
+        block = _block(part)
+        if block is None:
+            drops.note(lost.part_name(part))
+        else:
+            blocks.append(block)
+        if isinstance(part, Text | ToolCall) and part.signature:
+            drops.note(lost.SIGNATURE)
     stop = {
         "stop_reason": _stop(choice.finish, choice.native_finish, choice.stop_sequence),
         "stop_sequence": choice.stop_sequence,
     }
     head = {"id": identity, "type": "message", "role": "assistant", "model": model}
-    return _encode({**head, "content": blocks, **stop, "usage": _usage(reply.usage or Usage())})
+    return _encode({**head, "content": blocks, **stop, "usage": _usage(reply.usage or Usage())}), drops.names()
 
 
 def error_body(error: LlmError) -> bytes:
@@ -142,6 +173,15 @@ class EventWriter:
         self._calling = False
         """A tool call is under way, which later deltas may still add to."""
         self._waiting: dict[int, list[Delta]] = {}
+        self._drops = Drops()
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """What the answer holds that a message cannot."""
+        return self._drops.names()
+
+    def failure(self, error: LlmError) -> bytes:
+        return error_event(error)
 
     def write(self, deltas: Iterable[Delta]) -> bytes:
         """The events of these deltas, perhaps none."""
@@ -171,13 +211,19 @@ class EventWriter:
         if isinstance(delta, Started):
             return b""  # usage often comes right after it, and belongs into message_start
         if delta.choice != 0:
+            self._drops.note(lost.CHOICES)
             return b""
         if isinstance(delta, Finished):
             self._end = delta
+            if delta.safety:
+                self._drops.note(lost.SAFETY)
             return b""
-        part = getattr(delta, "part", None)
-        if part is None:
+        if isinstance(delta, LogprobsDelta):
+            self._drops.note(lost.LOGPROBS)
             return b""
+        part = delta.part
+        if isinstance(delta, TextDelta | ToolCallStarted) and delta.signature:
+            self._drops.note(lost.SIGNATURE)
         out = self._start()
         if self._part is not None and part != self._part and self._calling:
             self._waiting.setdefault(part, []).append(delta)
@@ -192,6 +238,7 @@ class EventWriter:
         if part != self._part:
             block, opens = _opening(delta)
             if block is None:
+                self._drops.note(lost.delta_name(delta))
                 return b""
             out = self._close()
             self._part = part

@@ -29,6 +29,7 @@ from llm.core.conversation import (
     ToolChoice,
     ToolResult,
 )
+from llm.core.dialects.data_urls import read_data_url
 from llm.core.dialects.openai_chat.wire import (
     ExtraContent,
     WireAudio,
@@ -48,7 +49,6 @@ from llm.core.dialects.openai_chat.wire import (
 )
 from llm.core.errors import InvalidRequest
 
-DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,")
 LOCATION = re.compile(r" - at `\$\.?(.*)`$")
 IGNORED = frozenset({"circuit_breaker"})
 
@@ -135,7 +135,7 @@ def _part(part: WirePart, where: str) -> Part:
         url, detail, cache = part.image_url.url, part.image_url.detail, _cache(part.cache_control)
         if url.startswith(("http://", "https://")):
             return Image(url=url, detail=detail, cache=cache)
-        media_type, data = _data_url(url, f"{where}.image_url.url")
+        media_type, data = read_data_url(url, f"{where}.image_url.url")
         return Image(data=data, media_type=media_type or "image/jpeg", detail=detail, cache=cache)
     if isinstance(part, WireAudio):
         return Audio(part.input_audio.data, part.input_audio.format)
@@ -154,15 +154,8 @@ def _file(part: WireFile, where: str) -> File:
         return File(url=given.file_data, name=given.filename, cache=cache)
     if not given.file_data.startswith("data:"):
         return File(data=given.file_data, media_type="application/pdf", name=given.filename, cache=cache)
-    media_type, data = _data_url(given.file_data, f"{where}.file.file_data")
+    media_type, data = read_data_url(given.file_data, f"{where}.file.file_data")
     return File(data=data, media_type=media_type or "application/pdf", name=given.filename, cache=cache)
-
-
-def _data_url(url: str, where: str) -> tuple[str | None, str]:
-    found = DATA_URL.match(url)
-    if found is None:
-        raise InvalidRequest(f"`{where}` must be an http(s) URL or a base64 `data:` URL.", where)
-    return found.group(1), url[found.end() :]
 
 
 def _tool_call(call: WireToolCall, where: str) -> ToolCall:

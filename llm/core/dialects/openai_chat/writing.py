@@ -17,6 +17,7 @@ from llm.core.conversation import (
     Choice,
     Citation,
     Image,
+    Native,
     Part,
     Refusal,
     Reply,
@@ -41,14 +42,17 @@ from llm.core.deltas import (
     ToolCallStarted,
     UsageDelta,
 )
+from llm.core.dialects.lost import part_name
+from llm.core.errors import LlmError
+from llm.core.errors import event as error_event
 
 Fields = dict[str, Any]
 Shown = ArgumentsDelta | ToolCallStarted | ThinkingDelta | RefusalDelta | CitationDelta | ImageDelta | AudioDelta
 _encode = msgspec.json.Encoder().encode
 
 
-def write(reply: Reply, identity: str, created: int, model: str) -> bytes:
-    """A whole reply. `usage` is left out when it is not known."""
+def write(reply: Reply, identity: str, created: int, model: str) -> tuple[bytes, tuple[str, ...]]:
+    """A whole reply, and what it holds that chat has no field for. `usage` is left out when it is not known."""
     fields: Fields = {
         "id": identity,
         "object": "chat.completion",
@@ -58,7 +62,13 @@ def write(reply: Reply, identity: str, created: int, model: str) -> bytes:
     }
     if reply.usage is not None:
         fields["usage"] = usage_fields(reply.usage)
-    return _encode(fields)
+    return _encode(fields), _left_out(reply)
+
+
+def _left_out(reply: Reply) -> tuple[str, ...]:
+    """What a provider's own tool did; its text stands there as text."""
+    blocks = [part for choice in reply.choices for part in choice.parts if isinstance(part, Native)]
+    return tuple(dict.fromkeys([part_name(block) for block in blocks])) if blocks else ()
 
 
 def usage_fields(usage: Usage) -> Fields:
@@ -84,7 +94,7 @@ def _choice(choice: Choice) -> Fields:
     fields: Fields = {
         "index": choice.index,
         "message": _message(choice.parts),
-        "logprobs": {"content": [_logprob(token) for token in choice.logprobs]} if choice.logprobs else None,
+        "logprobs": {"content": [logprob(token) for token in choice.logprobs]} if choice.logprobs else None,
         "finish_reason": choice.finish,
     }
     if choice.safety:
@@ -183,7 +193,7 @@ def image_fields(image: Image) -> Fields:
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-def _logprob(token: TokenLogprob) -> Fields:
+def logprob(token: TokenLogprob) -> Fields:
     return {
         "token": token.token,
         "logprob": token.logprob,
@@ -197,15 +207,24 @@ def _logprob(token: TokenLogprob) -> Fields:
 class ChunkWriter:
     """Deltas of one stream as events. The first chunk of each choice carries the role."""
 
-    __slots__ = ("_head", "_include_usage", "_opened", "_thoughts", "_usage")
+    __slots__ = ("_head", "_include_usage", "_lost", "_opened", "_thoughts", "_usage")
 
     def __init__(self, identity: str, created: int, model: str, include_usage: bool) -> None:
         fields = {"id": identity, "object": "chat.completion.chunk", "created": created, "model": model}
         self._head = b"data: " + _encode(fields)[:-1] + b',"choices":['
         self._include_usage = include_usage
         self._opened: set[int] = set()
+        self._lost: dict[str, None] = {}
         self._thoughts: dict[tuple[int, int], int] = {}
         self._usage: Usage | None = None
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """What the answer holds that chat has no field for."""
+        return tuple(self._lost)
+
+    def failure(self, error: LlmError) -> bytes:
+        return error_event(error)
 
     def write(self, deltas: Iterable[Delta]) -> bytes:
         """The events of these deltas, perhaps none."""
@@ -231,9 +250,10 @@ class ChunkWriter:
         if isinstance(delta, Finished):
             return self._end(delta)
         if isinstance(delta, NativeDelta):
-            return b""  # what a provider's own tool did has no field here; its text follows as text
+            self._lost[part_name(delta.native)] = None  # its text follows as text
+            return b""
         if isinstance(delta, LogprobsDelta):
-            return self._chunk(delta.choice, {}, [_logprob(token) for token in delta.logprobs])
+            return self._chunk(delta.choice, {}, [logprob(token) for token in delta.logprobs])
         return self._chunk(delta.choice, self._fields(delta))
 
     def _fields(self, delta: Shown) -> Fields:

@@ -1,0 +1,46 @@
+"""Whose seal a piece of reasoning carries, kept in a reasoning item's `encrypted_content`.
+
+OpenAI's own stands there as it is. Any other provider's is written with its name, so that it goes back to that provider
+only, and in the form it came in. To clients it is opaque, as OpenAI says it should be. Next file: `items.py`.
+"""
+
+import base64
+import binascii
+
+import msgspec
+
+from llm.core.conversation import Thinking
+from llm.core.deltas import ThinkingDelta
+from llm.core.errors import InvalidRequest
+
+OPENAI = "openai"
+PREFIX = "cb1."
+
+
+class Seal(msgspec.Struct, omit_defaults=True):
+    origin: str | None = None
+    signature: str | None = None
+    redacted: str | None = None
+
+
+def sealed(part: Thinking | ThinkingDelta) -> str | None:
+    """The `encrypted_content` of a part; None when there is nothing sealed about it."""
+    if part.origin == OPENAI:
+        return part.redacted
+    if part.signature is None and part.redacted is None:
+        return None
+    seal = msgspec.json.encode(Seal(part.origin, part.signature, part.redacted))
+    return PREFIX + base64.urlsafe_b64encode(seal).decode()
+
+
+def unsealed(text: str, content: str | None, identity: str | None, where: str) -> Thinking:
+    """The way back. Raises InvalidRequest for a seal that is not whole."""
+    if content is None:
+        return Thinking(text, id=identity)
+    if not content.startswith(PREFIX):
+        return Thinking(text, redacted=content, id=identity, origin=OPENAI)
+    try:
+        seal = msgspec.json.decode(base64.urlsafe_b64decode(content.removeprefix(PREFIX)), type=Seal)
+    except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error, ValueError):
+        raise InvalidRequest(f"`{where}` is not as it was given out; send it back unchanged.", where) from None
+    return Thinking(text, seal.signature, seal.redacted, origin=seal.origin)

@@ -1,0 +1,149 @@
+"""A responses request as OpenAI documents it: the members that are read, and the parts of its items.
+
+Source: https://platform.openai.com/docs/api-reference/responses/create. Next file: `reading.py`.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from llm.core.conversation import Effort
+
+Fields = dict[str, Any]
+
+
+class MessageItem(msgspec.Struct):
+    role: str
+    content: str | list[Fields]
+
+
+class Call(msgspec.Struct):
+    call_id: str
+    name: str
+    arguments: str
+    extra_content: Fields | None = None
+    """Gemini's signature, as other OpenAI-compatible servers write it."""
+
+
+class CustomCall(msgspec.Struct):
+    call_id: str
+    name: str
+    input: str
+
+
+class Result(msgspec.Struct):
+    call_id: str
+    output: str | list[Fields]
+
+
+class Told(msgspec.Struct):
+    text: str
+
+
+class ReasoningItem(msgspec.Struct):
+    summary: list[Told] = []
+    content: list[Told] | None = None
+    encrypted_content: str | None = None
+
+
+class TextPart(msgspec.Struct):
+    text: str
+    annotations: list[Fields] | None = None
+    logprobs: list[Fields] | None = None
+    """Of an earlier answer: nobody takes them back."""
+    extra_content: Fields | None = None
+
+
+class RefusalPart(msgspec.Struct):
+    refusal: str
+
+
+class ImagePart(msgspec.Struct):
+    image_url: str | None = None
+    file_id: str | None = None
+    detail: str | None = None
+
+
+class FilePart(msgspec.Struct):
+    file_data: str | None = None
+    file_url: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+
+
+class Sound(msgspec.Struct):
+    data: str
+    format: str
+
+
+class AudioPart(msgspec.Struct):
+    input_audio: Sound
+
+
+class WireTool(msgspec.Struct):
+    """A function or a custom tool; of others only the type is read."""
+
+    type: str
+    name: str | None = None
+    description: str | None = None
+    parameters: Fields | None = None
+    strict: bool | None = None
+    format: Fields | None = None
+
+
+class Named(msgspec.Struct):
+    type: str
+    name: str | None = None
+
+
+class WireChoice(msgspec.Struct):
+    type: str
+    name: str | None = None
+    mode: Literal["auto", "required"] = "auto"
+    tools: list[Named] | None = None
+
+
+class WireFormat(msgspec.Struct):
+    type: Literal["text", "json_object", "json_schema"] = "text"
+    name: str | None = None
+    description: str | None = None
+    schema: Fields | None = None
+    strict: bool | None = None
+
+
+class WireText(msgspec.Struct):
+    format: WireFormat | None = None
+    verbosity: str | None = None
+
+
+class WireReasoning(msgspec.Struct):
+    effort: Effort | None = None
+    summary: str | None = None
+    generate_summary: str | None = None
+
+
+class WireRequest(msgspec.Struct):
+    model: str
+    input: str | list[Fields] = []
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    conversation: Any = None
+    prompt: Any = None
+    include: list[str] | None = None
+    tools: list[Fields] | None = None
+    tool_choice: Literal["auto", "none", "required"] | WireChoice | None = None
+    text: WireText | None = None
+    reasoning: WireReasoning | None = None
+    truncation: str | None = None
+    stream: bool | None = None
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_logprobs: int | None = None
+    parallel_tool_calls: bool | None = None
+    service_tier: str | None = None
+    store: bool | None = None
+    user: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    metadata: dict[str, str] | None = None
