@@ -117,6 +117,11 @@ def valid_keys(now: datetime) -> QuerySet[ApiKey]:
     return ApiKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None).order_by("pk")
 
 
+def revoked_since(moment: datetime) -> tuple[str, ...]:
+    """The hashes of the keys revoked since then."""
+    return tuple(ApiKey.objects.filter(revoked_at__gte=moment).values_list("digest", flat=True))
+
+
 def keys_version() -> int:
     """Grows with every change of a key; 0 when there never was one."""
     return KeyVersion.objects.values_list("number", flat=True).first() or 0

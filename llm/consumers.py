@@ -1,8 +1,8 @@
 """The control side of the uplink (`core/uplink.py`): one socket per gateway worker, at the path `uplink`.
 
-Promises: a snapshot at once after Hello and within a second of every change, whichever process made it (a channel-layer
-hint, and a look at the version twice a second in case the hint was lost); an acknowledgement only for what the database
-holds. When booking fails there is none, and the socket is closed: the gateway connects again and sends all of it again.
+Promises: a snapshot at once after Hello and after every change, whichever process made it (a channel-layer hint, and a
+look at the version four times a second in case the hint was lost); a revoked key is told ahead of the snapshot, so within
+a second however long that takes to build; an acknowledgement only for what the database holds. When booking fails there is none, and the socket is closed: the gateway connects again and sends all of it again.
 Frames are handled one after another, so the bound on what waits here is the socket's own; but a batch or observation
 that is being written lets leases pass, which calls wait for (`core/leases.py`; this process's one keeper is here).
 Close codes are private ones, because Daphne sends no others; the reason goes with them and into the log.
@@ -31,17 +31,17 @@ from llm.core.leases import Keeper
 from llm.core.uplink import (
     SUBPROTOCOL,
     Hello,
+    KeysRevoked,
     LeaseAsk,
     LeaseReturn,
     LeaseState,
     Observation,
-    SnapshotPush,
     Up,
     UsageAck,
     UsageBatch,
 )
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.25
 HELLO_SECONDS = 10.0
 OBSERVATION_SECONDS = 1.5
 """Observations that come faster than this are dropped: they are totals, so the next one says it all."""
@@ -73,11 +73,13 @@ class UplinkConsumer(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         """Accept who knows the secret and speaks the protocol; refuse (403) everyone else before the handshake."""
         self.hello: Hello | None = None
-        self.pushed = -1
+        self.pushed = self.told = -1
+        """Versions: of the snapshot that was sent, and up to which revoked keys were told."""
         self.observed_at = 0.0
         self.failing = False
         self.changed = asyncio.Event()
         self.watcher: asyncio.Task[None] | None = None
+        self.pushing: asyncio.Task[None] | None = None
         self.booking: asyncio.Task[None] | None = None
         self.observing: asyncio.Task[None] | None = None
         if not _authorized(self.scope) or SUBPROTOCOL not in self.scope["subprotocols"]:
@@ -95,7 +97,7 @@ class UplinkConsumer(AsyncWebsocketConsumer):
         _members.discard(self)
         if self.hello and _keeper is not None and _keeper.leave(self.hello.gateway, self, time.monotonic()):
             await _tell_fleet()
-        for task in (self.booking, self.observing):
+        for task in (self.pushing, self.booking, self.observing):
             if task is not None:
                 await task
         if self.channel_layer is not None:
@@ -211,23 +213,44 @@ class UplinkConsumer(AsyncWebsocketConsumer):
                     await asyncio.wait_for(self.changed.wait(), POLL_SECONDS)
                 self.changed.clear()
                 if self.hello is not None:
-                    await self._push_if_newer()
+                    await self._look()
             await self._refuse(REFUSED, f"no hello within {HELLO_SECONDS:.0f} seconds")
         except Exception:
             logger.exception("the watch over the configuration broke")
             await self._refuse(FAILED, "the configuration could not be sent")
 
-    async def _push_if_newer(self) -> None:
+    async def _look(self) -> None:
+        """Whether anything changed. Revoked keys are told at once, beside a snapshot that is being built."""
         try:
-            if await _in_thread(snapshots.configuration_version) > self.pushed:
-                snapshot = await _in_thread(snapshots.build_snapshot)
-                await self.send(_encoder.encode(SnapshotPush(snapshot)).decode())
-                self.pushed = snapshot.version
-            self.failing = False
+            version = await _in_thread(snapshots.configuration_version)
+            if version > self.told:
+                revoked = await _in_thread(snapshots.recently_revoked) if self.told >= 0 else ()
+                if revoked:
+                    await self.send(_encoder.encode(KeysRevoked(revoked)).decode())
+                self.told = version
+            if version <= self.pushed:
+                self.failing = False
+            elif self.pushing is None or self.pushing.done():
+                self.pushing = asyncio.create_task(self._push(version))
         except DatabaseError:
-            if not self.failing:  # once per outage, not twice a second
-                logger.exception("the configuration could not be read; gateways go on with the one they have")
-            self.failing = True
+            self._fail()
+
+    async def _push(self, version: int) -> None:
+        try:
+            self.pushed, frame = await snapshots.frame(version)
+            await self.send(frame)
+            self.failing = False
+            self.changed.set()  # there may be a newer one by now
+        except DatabaseError:
+            self._fail()
+        except Exception:
+            logger.exception("the configuration could not be sent")
+            await self._refuse(FAILED, "the configuration could not be sent")
+
+    def _fail(self) -> None:
+        if not self.failing:  # once per outage, not four times a second
+            logger.exception("the configuration could not be read; gateways go on with the one they have")
+        self.failing = True
 
     async def _refuse(self, code: int, reason: str) -> None:
         name = self.hello.gateway if self.hello else "a gateway without a name"

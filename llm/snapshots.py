@@ -6,9 +6,14 @@ play money, so that a fresh machine can do the product's main job. Decrypted key
 memory. Next file: `consumers.py`, which sends it.
 """
 
+import asyncio
 import logging
 import time
+from datetime import timedelta
+from typing import Any
 
+import msgspec
+from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db.models import Prefetch
 from django.utils import timezone
@@ -19,11 +24,16 @@ from billing.core.pricing import Price
 from billing.models import ApiKey
 from llm.core import snapshot, vault
 from llm.core.providers import SANDBOX, wire_of
+from llm.core.uplink import SnapshotPush
 from llm.models import ConfigurationVersion, Model, Provider
 
 SANDBOX_CAPABILITIES = ("text_generation", "function_calling", "embeddings", "sandbox")
 SANDBOX_RANK = 1_000_000
 
+REVOKED_RECENTLY = timedelta(minutes=5)
+
+_building: dict[int, asyncio.Task[tuple[int, str]]] = {}
+"""Frames in the making, by the version that was asked for."""
 logger = logging.getLogger(__name__)
 
 
@@ -34,6 +44,29 @@ def configuration_version() -> int:
     """
     own = ConfigurationVersion.objects.order_by("-number").values_list("number", flat=True).first() or 0
     return own + selectors.keys_version()
+
+
+def recently_revoked() -> tuple[str, ...]:
+    """The digests of keys revoked a short while ago: long enough for clocks that differ and slow transactions."""
+    return selectors.revoked_since(timezone.now() - REVOKED_RECENTLY)
+
+
+async def frame(version: int) -> tuple[int, str]:
+    """The frame with the snapshot of this version or a later one, and which it is. Raises DatabaseError.
+
+    Built once for all gateways that ask meanwhile: with many keys it takes a while, and all hear of a change together.
+    """
+    building = _building.get(version)
+    if building is None:
+        build: Any = database_sync_to_async(_build_frame, thread_sensitive=False)
+        building = _building[version] = asyncio.create_task(build())
+        building.add_done_callback(lambda _: _building.pop(version, None))
+    return await asyncio.shield(building)
+
+
+def _build_frame() -> tuple[int, str]:
+    built = build_snapshot()
+    return built.version, msgspec.json.encode(SnapshotPush(built)).decode()
 
 
 def build_snapshot() -> snapshot.Snapshot:

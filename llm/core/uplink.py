@@ -1,7 +1,7 @@
 """The messages between a gateway worker and the control plane, one JSON object per WebSocket text frame.
 
 The gateway dials `ws(s)://<control>/uplink` with `Authorization: Bearer <UPLINK_SECRET>`, says `Hello`, and receives
-a `SnapshotPush` at once and again after every change. It sends `UsageBatch`es in order of their numbers; each is
+a `SnapshotPush` at once and again after every change (revoked keys go ahead of it, as `KeysRevoked`). It sends `UsageBatch`es in order of their numbers; each is
 answered by `UsageAck` once booked, and everything unacknowledged is sent again after a reconnect. Unknown message types
 are an error on both sides: both ends are deployed together.
 """
@@ -41,6 +41,13 @@ class SnapshotPush(msgspec.Struct, frozen=True, tag="snapshot"):
     """Down."""
 
     snapshot: Snapshot
+
+
+class KeysRevoked(msgspec.Struct, frozen=True, tag="keys_revoked"):
+    """Down, ahead of the snapshot that lacks them, which takes longer to build the more keys there are."""
+
+    digests: tuple[str, ...]
+    """`ApiKey.digest` of each: refused from now on, whatever an older snapshot says."""
 
 
 class ProviderFigures(msgspec.Struct, frozen=True):
@@ -138,4 +145,4 @@ class Fleet(msgspec.Struct, frozen=True, tag="fleet"):
 
 
 Up = Hello | UsageBatch | Observation | LeaseState | LeaseAsk | LeaseReturn
-Down = SnapshotPush | UsageAck | LeaseGrant | Fleet
+Down = SnapshotPush | KeysRevoked | UsageAck | LeaseGrant | Fleet

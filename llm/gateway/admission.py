@@ -8,7 +8,7 @@ of the uplink's secret. Next file: `pipeline.py`.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -41,13 +41,23 @@ class Admission:
         self._agents = agents_token(uplink_secret) if uplink_secret else None
         self._by_digest: dict[str, ApiKey] = {}
         self._remembered: dict[bytes, ApiKey | None] = {}
+        self._revoked: set[str] = set()
+        """Digests of keys that the latest snapshot, or one on its way, may still have."""
 
     def configure(self, snapshot: Snapshot) -> None:
-        """From now on the keys of this snapshot count."""
+        """From now on the keys of this snapshot count, but for those revoked since it was made."""
         self._by_digest = {
             key.digest: key if key.limits or not self.default else msgspec.structs.replace(key, limits=self.default)
             for key in snapshot.api_keys
         }
+        self._revoked.intersection_update(self._by_digest)
+        self.revoke(self._revoked)
+
+    def revoke(self, digests: Collection[str]) -> None:
+        """Refuse these keys from now on; a snapshot made before and still on its way does not bring them back."""
+        self._revoked.update(digests)
+        for one in digests:
+            self._by_digest.pop(one, None)
         self._remembered = {}
 
     def authenticate(self, exchange: Exchange, scope: str = "chat") -> ApiKey | None:

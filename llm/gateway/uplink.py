@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
@@ -19,7 +19,17 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, WebSocketE
 from websockets.typing import Subprotocol
 
 from llm.core.snapshot import Snapshot
-from llm.core.uplink import SUBPROTOCOL, Down, Fleet, Hello, LeaseGrant, Observation, SnapshotPush, UsageAck
+from llm.core.uplink import (
+    SUBPROTOCOL,
+    Down,
+    Fleet,
+    Hello,
+    KeysRevoked,
+    LeaseGrant,
+    Observation,
+    SnapshotPush,
+    UsageAck,
+)
 from llm.gateway.journal import Journal
 from llm.gateway.journal_reader import JournalReader
 from llm.gateway.limiter import Limiter
@@ -72,6 +82,8 @@ class Uplink:
         self._sent_last = 0
         self._in_a_row = 0
         self._acknowledged = asyncio.Event()
+        self.on_revoked: Callable[[Collection[str]], None] = lambda digests: None
+        """Hears of keys that are to be refused at once, by their digests."""
         self.limiter: Limiter | None = None
         """Hears of leases, and when there are none."""
         self._soon: asyncio.Queue[bytes] | None = None
@@ -144,6 +156,8 @@ class Uplink:
             elif isinstance(message, SnapshotPush) and message.snapshot.version > self._version:
                 self._version = message.snapshot.version
                 self.connected = self._configure(message.snapshot)
+            elif isinstance(message, KeysRevoked):
+                self.on_revoked(message.digests)
             elif isinstance(message, LeaseGrant) and self.limiter is not None:
                 self.limiter.hear_grant(message)
             elif isinstance(message, Fleet) and self.limiter is not None:

@@ -47,6 +47,7 @@ class Worker:
             self.gateway.configure,
             self.gateway.observation,
         )
+        self.uplink.on_revoked = self.gateway.admission.revoke
         self.uplink.limiter = self.gateway.limiter
         self.gateway.limiter.send = self.uplink.send_soon
         self.gateway.connections = lambda: len(self.server.connections)

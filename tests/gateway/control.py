@@ -27,6 +27,7 @@ from llm.core.leases import Keeper
 from llm.core.snapshot import ApiKey, Model, Provider, ProviderKey, Snapshot
 from llm.core.uplink import (
     SUBPROTOCOL,
+    Down,
     Hello,
     LeaseAsk,
     LeaseReturn,
@@ -124,8 +125,11 @@ class Control:
 
     async def push(self, new: Snapshot) -> None:
         self.snapshot = new
+        await self.say(SnapshotPush(new))
+
+    async def say(self, message: Down) -> None:
         for socket in self._sockets:
-            await socket.send(_encoder.encode(SnapshotPush(new)), text=True)
+            await socket.send(_encoder.encode(message), text=True)
 
     async def wait_for_records(self, count: int, seconds: float = 5.0) -> list[CallRecord]:
         """The records, by number, once there are `count`; AssertionError with what came otherwise."""

@@ -9,6 +9,7 @@ import pytest
 from billing.core.keys import digest, make_key
 from llm.core.internal import agents_token
 from llm.core.snapshot import ApiKey
+from llm.core.uplink import KeysRevoked
 from llm.gateway.settings import Settings
 from tests.gateway.client import CHAT, get, post
 from tests.gateway.conftest import Running
@@ -74,6 +75,26 @@ async def test_unknown_revoked_and_mistyped_keys_are_refused_in_both_modes(gatew
     assert (await gateway.ask(post(**SIGNED))).status == 200
     await grant(gateway, version=3)
     assert (await gateway.ask(post(**SIGNED))).status == 401
+
+
+async def test_a_key_told_revoked_is_refused_whatever_a_snapshot_on_its_way_says(gateway: Running) -> None:
+    await grant(gateway, a_key())
+    assert (await gateway.ask(post(**SIGNED))).status == 200
+    await gateway.control.say(KeysRevoked((digest(KEY),)))
+    await until_refused(gateway)
+    await grant(gateway, a_key(), version=3)
+    assert (await gateway.ask(post(**SIGNED))).status == 401
+    await grant(gateway, version=4)
+    await grant(gateway, a_key(), version=5)
+    assert (await gateway.ask(post(**SIGNED))).status == 200, (
+        "a snapshot without it has been: this one is another truth"
+    )
+
+
+async def until_refused(gateway: Running) -> None:
+    deadline = time.monotonic() + 2
+    while (await gateway.ask(post(**SIGNED))).status != 401:
+        assert time.monotonic() < deadline
 
 
 async def test_an_expired_key_is_refused_by_the_workers_own_clock(gateway: Running) -> None:

@@ -19,9 +19,10 @@ from django.test import override_settings
 from django.urls import path
 from django.utils import timezone
 
-from billing.core.keys import Limits
+from billing.core.keys import ApiKeySettings, Limits
 from billing.models import Call, DailyUsage
-from llm import consumers, services
+from billing.services import create_key, revoke_key
+from llm import consumers, services, snapshots
 from llm.consumers import UplinkConsumer
 from llm.core.snapshot import Snapshot
 from llm.core.uplink import (
@@ -29,6 +30,7 @@ from llm.core.uplink import (
     Down,
     Fleet,
     Hello,
+    KeysRevoked,
     LeaseAsk,
     LeaseGrant,
     LeaseReturn,
@@ -64,7 +66,7 @@ class Uplink(WebsocketCommunicator):
     async def say(self, message: Any) -> None:
         await self.send_to(text_data=encode(message).decode())
 
-    async def hear(self, timeout: float = 2) -> SnapshotPush | UsageAck | LeaseGrant:
+    async def hear(self, timeout: float = 2) -> SnapshotPush | KeysRevoked | UsageAck | LeaseGrant:
         """The next message that is not about the number of gateways."""
         while True:
             message = msgspec.json.decode(await self.receive_from(timeout), type=Down)
@@ -167,6 +169,53 @@ async def test_an_edit_of_another_process_is_pushed_within_a_second(
     await in_database(services.save_model, model, ["input_price"])
     snapshot = await uplink.hear_snapshot(1)
     assert next(model.price for model in snapshot.models if model.id == "gpt-4").input == 1  # type: ignore[union-attr]
+
+
+async def test_a_revoked_key_is_told_ahead_of_a_snapshot_that_takes_long(
+    uplink: Uplink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With many keys building takes seconds, and one may be under way that still has the key. No hint: two processes."""
+    row, _ = await in_database(create_key, ApiKeySettings("ci"))
+    assert row.digest in {key.digest for key in (await uplink.hear_snapshot()).api_keys}
+    build, begun = snapshots.build_snapshot, threading.Event()
+
+    def slowly() -> Snapshot:
+        built = build()
+        begun.set()
+        time.sleep(2)
+        return built
+
+    monkeypatch.setattr(snapshots, "build_snapshot", slowly)
+    await in_database(create_key, ApiKeySettings("another"))
+    assert await asyncio.to_thread(begun.wait, 2)
+    monkeypatch.setattr("billing.services.keys._announce", lambda: None)
+    started = time.monotonic()
+    await in_database(revoke_key, str(row.pk))
+    assert await uplink.hear() == KeysRevoked((row.digest,))
+    assert time.monotonic() - started < 1
+    assert row.digest in {key.digest for key in (await uplink.hear_snapshot(3)).api_keys}, "the one under way"
+    assert row.digest not in {key.digest for key in (await uplink.hear_snapshot(3)).api_keys}
+
+
+async def test_gateways_that_ask_together_share_one_building(uplink: Uplink, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = [Uplink() for _ in range(2)]
+    for number, other in enumerate(others, 1):
+        await other.connect()
+        await other.say(a_hello(f"gateway-{number}"))
+        await other.hear_snapshot()
+    build, count = snapshots.build_snapshot, []
+
+    def counted() -> Snapshot:
+        count.append(1)
+        time.sleep(0.5)
+        return build()
+
+    monkeypatch.setattr(snapshots, "build_snapshot", counted)
+    await in_database(create_key, ApiKeySettings("ci"))
+    heard = [await one.hear_snapshot() for one in (uplink, *others)]
+    assert len({snapshot.taken_at for snapshot in heard}) == len(count) == 1
+    for other in others:
+        await other.disconnect()
 
 
 async def test_nothing_is_pushed_when_nothing_changed(uplink: Uplink) -> None:
