@@ -1,8 +1,9 @@
 """The control side of the uplink (`core/uplink.py`): one socket per gateway worker, at the path `uplink`.
 
-Promises: a snapshot at once after Hello and after every change, whichever process made it (a channel-layer hint, and a
-look at the version four times a second in case the hint was lost); a revoked key is told ahead of the snapshot, so within
-a second however long that takes to build; an acknowledgement only for what the database holds. When booking fails there is none, and the socket is closed: the gateway connects again and sends all of it again.
+Promises: a snapshot at once after Hello and after every change, whichever process made it (a channel-layer hint, and
+a look at the version four times a second in case the hint was lost); a revoked key is told ahead of the snapshot, so
+within a second however long that takes to build; an acknowledgement only for what the database holds. When booking
+fails there is none, and the socket is closed: the gateway connects again and sends all of it again.
 Frames are handled one after another, so the bound on what waits here is the socket's own; but a batch or observation
 that is being written lets leases pass, which calls wait for (`core/leases.py`; this process's one keeper is here).
 Close codes are private ones, because Daphne sends no others; the reason goes with them and into the log.

@@ -1,9 +1,9 @@
 """The messages between a gateway worker and the control plane, one JSON object per WebSocket text frame.
 
 The gateway dials `ws(s)://<control>/uplink` with `Authorization: Bearer <UPLINK_SECRET>`, says `Hello`, and receives
-a `SnapshotPush` at once and again after every change (revoked keys go ahead of it, as `KeysRevoked`). It sends `UsageBatch`es in order of their numbers; each is
-answered by `UsageAck` once booked, and everything unacknowledged is sent again after a reconnect. Unknown message types
-are an error on both sides: both ends are deployed together.
+a `SnapshotPush` at once and again after every change; revoked keys go ahead of it, as `KeysRevoked`. It sends
+`UsageBatch`es in order of their numbers; each is answered by `UsageAck` once booked, and everything unacknowledged is
+sent again after a reconnect. Unknown message types are an error on both sides: both ends are deployed together.
 """
 
 import msgspec

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import httpx
@@ -88,7 +89,7 @@ def test_a_revoked_key_is_refused_within_a_second_on_every_worker(product: Runni
             made = graphql(product.control_url, CREATE, input={"name": "test"})["createApiKey"]
             key, key_id = made["key"], made["apiKey"]["id"]
             for worker in workers.values():
-                wait_for(lambda ask=worker: models(product, key, ask), lambda status: status == 200, timeout=20)
+                wait_for(partial(models, product, key, worker), lambda status: status == 200, timeout=20)
             with Stall() as stall:
                 graphql(product.control_url, REVOKE, id=key_id)
                 revoked = time.monotonic()
