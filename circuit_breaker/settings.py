@@ -246,9 +246,9 @@ WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 8, 1, 500)
 EFFECT_LEASE_SECONDS = env.seconds("EFFECT_LEASE_SECONDS", 15.0, 1, 3600)
 # How often a worker looks for effects whose message was lost or whose lease ran out.
 SWEEP_SECONDS = env.seconds("SWEEP_SECONDS", 1.0, 0.1, 3600)
+FUNCTIONS_FILE = env.text("FUNCTIONS_FILE")  # what workflows may run; without it, nothing
 
-# Every result is in the database, so Celery keeps none; a message is acknowledged early, as the outbox, not the
-# broker, brings lost work back. See circuit_breaker/celery.py.
+# Results are in the database, and the outbox, not the broker, brings lost work back. See circuit_breaker/celery.py.
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

@@ -1,4 +1,4 @@
-"""Registers the app with Django."""
+"""Registers the app with Django, and the effects whose handlers are its own."""
 
 from django.apps import AppConfig
 
@@ -6,3 +6,9 @@ from django.apps import AppConfig
 class WorkflowsConfig(AppConfig):
     name = "workflows"
     verbose_name = "Workflows"
+
+    def ready(self) -> None:
+        from workflows import actions
+        from workflows.actions import functions
+
+        actions.register(functions.KIND, functions.run)
