@@ -38,20 +38,34 @@ class TimedOut(EffectFailed):
 
 
 def run(effect: EffectRun) -> EffectResult:
-    """The handler: what of the token's data the function takes goes in; its output is merged. Raises EffectFailed."""
+    """The handler: a step's input or the token's data goes in, the output is merged. Raises EffectFailed.
+
+    In a step the time limit is the outcome `timeout`; every other failure is `failed`.
+    """
     function = known(effect.reference)
-    given = dict(effect.payload) if effect.token is None else dict(effect.token.data)
-    if function.take is not None:
-        given = {name: given[name] for name in function.take if name in given}
     about = {"EFFECT_ID": effect.id, "ATTEMPT": str(effect.attempt)}
     if effect.token is not None:
         about |= {"TOKEN_ID": effect.token.id, "CASE_ID": effect.token.case_id}
-    output = execute(function, given, about)
+    try:
+        output = execute(function, _given(function, effect), about)
+    except TimedOut as error:
+        if not effect.step:
+            raise
+        return EffectResult(metadata={"error": str(error)}, outcome="timeout")
+    fire = None if effect.step else function.fire
     if function.result is not None:
-        return EffectResult(data={function.result: output}, fire=function.fire)
+        return EffectResult(data={function.result: output}, fire=fire)
     if not isinstance(output, dict):
         raise EffectFailed(f"{function.name}: the output is no JSON object; `result` names a member that takes others.")
-    return EffectResult(data=output, fire=function.fire)
+    return EffectResult(data=output, fire=fire)
+
+
+def _given(function: Function, effect: EffectRun) -> dict[str, Any]:
+    """What a step's template made, or what the function takes of the token's data."""
+    if effect.step:
+        return dict(effect.input)
+    given = dict(effect.payload) if effect.token is None else dict(effect.token.data)
+    return given if function.take is None else {name: given[name] for name in function.take if name in given}
 
 
 def known(name: str) -> Function:
@@ -65,9 +79,8 @@ def known(name: str) -> Function:
             f"Function {name!r} is not allowed: FUNCTIONS_FILE names none. See docs/how-to/functions.md."
         )
     if name not in allowed:
-        raise EffectFailed(
-            f"Function {name!r} is not allowed: FUNCTIONS_FILE does not name it{nearest(name, allowed)}."
-        )
+        hint = nearest(name, allowed) or "."
+        raise EffectFailed(f"Function {name!r} is not allowed: FUNCTIONS_FILE does not name it{hint}")
     return allowed[name]
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ import yaml
 from tests.apps.workflows.web import Web, web_server
 from tests.services import need
 from workflows import services, tasks
+from workflows.actions import functions
 from workflows.actions.functions import TimedOut, execute, known
-from workflows.core.effects import EffectRun
+from workflows.core.effects import EffectResult, EffectRun
 from workflows.core.errors import EffectFailed
 from workflows.models import Firing, OutboxEffect, Token, Workflow
 
@@ -447,10 +449,18 @@ def test_a_function_that_fails_is_told_in_the_log_and_moves_nothing(allow: Allow
     entry = Firing.objects.get(kind=Firing.EFFECT_FAILED)
     assert entry.data == {"error": "broken ended with exit code 1. It said: no luck", "kind": "function"}
     assert Token.objects.get(pk=token.pk).place == "draft"
-    from workflows.actions import functions
-
     with pytest.raises(EffectFailed, match="the output is no JSON object"):
         functions.run(EffectRun("e", 1, "function", "number", {}, None))
+
+
+def test_a_step_hands_in_its_input_and_its_time_limit_is_the_outcome_timeout(allow: Allow) -> None:
+    echo = "import json, sys; print(json.dumps({'seen': json.load(sys.stdin)}))"
+    hang = "import time; time.sleep(60)"
+    allow(echo={"python": echo, "take": ["other"], "fire": "never"}, hang={"python": hang, "limits": {"seconds": 0.3}})
+    run = EffectRun("e", 1, "function", "echo", {}, None, step="resize", input={"width": 3})
+    assert functions.run(run) == EffectResult(data={"seen": {"width": 3}})
+    ended = functions.run(replace(run, reference="hang"))
+    assert (ended.outcome, ended.metadata) == ("timeout", {"error": "hang was stopped after 0.3 s."})
 
 
 def test_an_image_is_run(allow: Allow) -> None:
