@@ -212,6 +212,9 @@ class Limiter:
             raise self._refusal(caller, lacking, wait, tokens, now)
 
     async def _ask(self, caller: Allowance, tokens: int, slot: bool) -> LeaseGrant | None:
+        ended = caller.unused(self.loop.time())
+        if ended is not None:  # no sweep has come since the lease ended: it must not live on in the next one
+            self._send(ended)
         requests = 1 if caller.limits.requests_per_minute is not None else 0
         future = self._question(caller, requests, tokens, 1 if slot else 0)
         self._asked[caller.subject] = future

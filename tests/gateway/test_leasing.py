@@ -100,6 +100,10 @@ class World:
         self.running[number].clear()
         self.deliver()
 
+    def wait(self, seconds: float) -> None:
+        """Time in which no worker's timer comes round."""
+        self.clock.now += seconds
+
     def sweep(self, seconds: float) -> None:
         self.clock.now += seconds
         if self.up:
@@ -112,7 +116,7 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("call"), st.integers(0, WORKERS - 1), st.integers(1, 12)),
         st.tuples(st.just("end"), st.integers(0, WORKERS - 1), st.just(0)),
-        st.tuples(st.just("pass"), st.just(0), st.floats(0.01, 4, allow_nan=False)),
+        st.tuples(st.sampled_from(["pass", "wait"]), st.just(0), st.floats(0.01, 4, allow_nan=False)),
         st.tuples(st.sampled_from(["stop", "restart"]), st.just(0), st.just(0)),
     ),
     max_size=40,
@@ -128,6 +132,8 @@ async def play(limits: Limits, steps: list[tuple[str, int, Any]]) -> World:
             world.end(number)
         elif what == "pass":
             world.sweep(amount)
+        elif what == "wait":
+            world.wait(amount)
         elif world.up:
             world.stop()
         if what == "restart" and not world.up:
@@ -188,5 +194,19 @@ def test_what_was_let_in_while_the_keeper_settled_is_told_to_it() -> None:
         assert account.requests is not None
         assert account.requests.level == 6 - 2, "what had come in since the keeper began, less the two"
         assert account.slots["0"] == 3, "two calls, and one ahead of need"
+
+    asyncio.run(scene())
+
+
+def test_a_steady_load_is_not_refused_for_what_its_own_worker_was_leased() -> None:
+    """A lease that ends between two sweeps is given back before anything is asked for."""
+
+    async def scene() -> None:
+        world = World(Limits(requests_per_minute=60_000, concurrent_requests=30))
+        for _ in range(40):
+            await world.call(0, 1)
+            world.end(0)
+            world.wait(1.1)
+        assert len(world.uses) == 40
 
     asyncio.run(scene())
