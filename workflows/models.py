@@ -1,7 +1,8 @@
 """Tables of the workflow engine, written by `services` and `outbox` only. The log (Firing, TokenChange) is the truth.
 
-`Token` rows are the projection of the log and are compared with it in tests. A definition (`WorkflowVersion`) never
-changes; a case is pinned to the version it began with. Log rows are never updated or deleted.
+`Token` rows and `Case.state` are the projection of the log and are compared with it in tests. A definition
+(`WorkflowVersion`) never changes; a case is pinned to its version. Log rows are never updated; those of a finished case
+move, whole and at once, to the archive. Indexes that a firing uses hold live tokens only, or end in the case.
 """
 
 import uuid
@@ -44,15 +45,28 @@ class WorkflowVersion(models.Model):
 class Case(models.Model):
     """One run of a workflow. Its row is the lock of everything that happens in it."""
 
+    OPEN, FINISHED = "open", "finished"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="cases")
+    workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="cases", db_index=False)
     version = models.ForeignKey(WorkflowVersion, on_delete=models.PROTECT, related_name="cases")
     last_seq = models.PositiveBigIntegerField(default=0, help_text="Number of entries in the case's log.")
     triggered_by = models.CharField(max_length=200, blank=True, default="")
+    state = models.CharField(max_length=10, choices=[(OPEN, "open"), (FINISHED, "finished")], default=OPEN)
     created_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, help_text="When its last token came to rest in a final place.")
+    archived_at = models.DateTimeField(null=True, help_text="When its log and tokens moved to the archive.")
 
     class Meta:
-        indexes = [models.Index(fields=["workflow", "created_at"], name="case_by_workflow")]
+        indexes = [
+            models.Index(fields=["workflow", "created_at"], name="case_by_workflow"),
+            models.Index(fields=["workflow", "state", "created_at"], name="case_by_state"),
+            models.Index(
+                fields=["finished_at"],
+                name="case_to_archive",
+                condition=models.Q(state="finished", archived_at__isnull=True),
+            ),
+        ]
 
     def __str__(self) -> str:
         return str(self.id)
@@ -64,7 +78,7 @@ class Token(models.Model):
     LIVE, CONSUMED = "live", "consumed"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="tokens")
+    workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="tokens", db_index=False)
     case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="tokens")
     place = models.CharField(max_length=200)
     data = models.JSONField(default=dict)
@@ -77,8 +91,8 @@ class Token(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["case", "state"], name="token_by_case"),
-            models.Index(fields=["workflow", "place", "state"], name="token_by_place"),
+            models.Index(fields=["case", "place"], name="token_live_by_case", condition=models.Q(state="live")),
+            models.Index(fields=["workflow", "place"], name="token_live_by_place", condition=models.Q(state="live")),
             models.Index(fields=["workflow", "created_at"], name="token_by_workflow"),
             models.Index(fields=["created_at"], name="token_by_age"),
         ]
@@ -97,16 +111,19 @@ class Firing(models.Model):
 
     CREATED, FIRED = "token_created", "transition_fired"
     EFFECT_COMPLETED, EFFECT_FAILED = "effect_completed", "effect_failed"
+    MIGRATED = "case_migrated"
 
     id = models.BigAutoField(primary_key=True)
-    workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="firings")
-    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="firings")
+    workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="firings", db_index=False)
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="firings", db_index=False)
     seq = models.PositiveBigIntegerField()
     kind = models.CharField(
-        max_length=20, choices=[(kind, kind) for kind in (CREATED, FIRED, EFFECT_COMPLETED, EFFECT_FAILED)]
+        max_length=20, choices=[(kind, kind) for kind in (CREATED, FIRED, EFFECT_COMPLETED, EFFECT_FAILED, MIGRATED)]
     )
     transition = models.CharField(max_length=200, blank=True, default="")
-    token = models.ForeignKey(Token, on_delete=models.PROTECT, related_name="firings", help_text="The named token.")
+    token = models.ForeignKey(
+        Token, on_delete=models.PROTECT, related_name="firings", db_index=False, help_text="The named token."
+    )
     from_place = models.CharField(max_length=200, blank=True, default="")
     to_place = models.CharField(max_length=200, blank=True, default="")
     data = models.JSONField(default=dict, help_text="What the caller handed in.")
@@ -117,7 +134,11 @@ class Firing(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["case", "seq"], name="firing_seq_once"),
-            models.UniqueConstraint(fields=["case", "idempotency_key"], name="firing_key_once"),
+            models.UniqueConstraint(
+                fields=["case", "idempotency_key"],
+                name="firing_key_once",
+                condition=models.Q(idempotency_key__isnull=False),
+            ),
         ]
         indexes = [
             models.Index(fields=["workflow", "id"], name="firing_by_workflow"),
@@ -132,7 +153,7 @@ class TokenChange(models.Model):
     """What one firing did to one token. The constraints let each version be produced once and consumed at most once."""
 
     firing = models.ForeignKey(Firing, on_delete=models.PROTECT, related_name="changes")
-    token = models.ForeignKey(Token, on_delete=models.PROTECT, related_name="changes")
+    token = models.ForeignKey(Token, on_delete=models.PROTECT, related_name="changes", db_index=False)
     consumed_version = models.PositiveBigIntegerField(null=True)
     produced_version = models.PositiveBigIntegerField(null=True)
     from_place = models.CharField(max_length=200, blank=True, default="")
@@ -187,7 +208,7 @@ class OutboxEffect(models.Model):
     reference = models.CharField(max_length=200)
     payload = models.JSONField(default=dict)
     case = models.ForeignKey(Case, null=True, on_delete=models.PROTECT, related_name="effects")
-    token = models.ForeignKey(Token, null=True, on_delete=models.PROTECT, related_name="effects")
+    token = models.ForeignKey(Token, null=True, on_delete=models.PROTECT, related_name="effects", db_index=False)
     entered_seq = models.PositiveBigIntegerField(null=True, help_text="The token's visit this effect belongs to.")
     place = models.CharField(max_length=200, blank=True, default="")
     state = models.CharField(
@@ -219,3 +240,34 @@ class OutboxEffect(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.reference}"
+
+
+class CaseArchive(models.Model):
+    """What is left of a finished case when its rows have gone: compressed JSON, read back by `selectors/archive.py`."""
+
+    case = models.OneToOneField(Case, primary_key=True, on_delete=models.PROTECT, related_name="archive")
+    tokens = models.BinaryField()
+    effects = models.BinaryField()
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"archive of {self.case_id}"
+
+
+class ArchivedLog(models.Model):
+    """A stretch of an archived case's log, both ends included."""
+
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="archived_log", db_index=False)
+    first_seq = models.PositiveBigIntegerField()
+    last_seq = models.PositiveBigIntegerField()
+    entries = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["case", "first_seq"], name="archived_log_once")]
+
+
+class ArchivedToken(models.Model):
+    """Where an archived token is to be found."""
+
+    id = models.UUIDField(primary_key=True)
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="archived_tokens")

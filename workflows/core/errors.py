@@ -5,10 +5,13 @@
     ├── BadInput               BAD_INPUT               an argument is malformed, unknown or too large
     ├── WorkflowNotFound       WORKFLOW_NOT_FOUND
     ├── TokenNotFound          TOKEN_NOT_FOUND
+    ├── CaseNotFound           CASE_NOT_FOUND
+    ├── CaseArchived           CASE_ARCHIVED           the case is finished and archived: nothing moves in it any more
     ├── EffectNotFound         EFFECT_NOT_FOUND
     ├── UnknownPlace           UNKNOWN_PLACE
     ├── UnknownTransition      UNKNOWN_TRANSITION
     ├── WorkflowExists         WORKFLOW_EXISTS         the id is taken by another definition
+    ├── VersionConflict        VERSION_CONFLICT        the workflow has another version than the caller expected
     ├── NotEnabled             NOT_ENABLED             `details.reasons` says why, each with a kind
     ├── TokenConflict          TOKEN_CONFLICT          another firing was faster, or the expected version is gone
     ├── SubscriberTooSlow      SUBSCRIBER_TOO_SLOW     `details.after` is where to go on
@@ -65,6 +68,23 @@ class TokenNotFound(WorkflowError):
         super().__init__(f"There is no token {token_id!r}.", tokenId=token_id)
 
 
+class CaseNotFound(WorkflowError):
+    code = "CASE_NOT_FOUND"
+
+    def __init__(self, case_id: str) -> None:
+        super().__init__(f"There is no case {case_id!r}; query `cases` lists them.", caseId=case_id)
+
+
+class CaseArchived(WorkflowError):
+    code = "CASE_ARCHIVED"
+
+    def __init__(self, case_id: str) -> None:
+        super().__init__(
+            f"Case {case_id} is finished and archived: it can be read, but no token moves in it. Open a new case.",
+            caseId=case_id,
+        )
+
+
 class EffectNotFound(WorkflowError):
     code = "EFFECT_NOT_FOUND"
 
@@ -96,6 +116,18 @@ class WorkflowExists(WorkflowError):
     def __init__(self, workflow_id: str) -> None:
         super().__init__(
             f"A workflow with the id {workflow_id!r} exists already; choose another id.", workflowId=workflow_id
+        )
+
+
+class VersionConflict(WorkflowError):
+    code = "VERSION_CONFLICT"
+
+    def __init__(self, workflow_id: str, expected: int, current: int) -> None:
+        super().__init__(
+            f"Workflow {workflow_id!r} is at version {current}, not {expected}; read it again before you change it.",
+            workflowId=workflow_id,
+            expectedVersion=expected,
+            version=current,
         )
 
 

@@ -1,7 +1,13 @@
 """The workflow part of the GraphQL schema. The mixins are joined with the other apps' in circuit_breaker/schema.py."""
 
+from workflows.schema.cases import CaseQuery
 from workflows.schema.mutations import Mutation
-from workflows.schema.queries import Query
+from workflows.schema.queries import Query as TokenQuery
 from workflows.schema.subscriptions import Subscription
+
+
+class Query(TokenQuery, CaseQuery):
+    """Every query of the workflow engine."""
+
 
 __all__ = ["Mutation", "Query", "Subscription"]

@@ -1,13 +1,27 @@
 """Reads. Nothing here writes or locks; callers that need a steady view hold the case's lock (`services`).
 
 `rows` finds workflows and tokens, `markings` answers what may fire and proves that the log and the token rows agree,
-`log` reads the log for live views.
+`log` reads the log for live views and case pages, `cases` answers for whole cases, `archive` reads old ones.
 """
 
+from workflows.selectors.archive import archived_effects
+from workflows.selectors.cases import (
+    CaseTransition,
+    case,
+    cases,
+    existing_case,
+    live_counts,
+    marking_counts,
+    open_cases_by_version,
+    tokens_of_case,
+    transitions_of_case,
+    versions,
+)
 from workflows.selectors.log import (
     LogEntry,
     TokenState,
     log_end,
+    log_of_case,
     log_of_token,
     log_of_workflow,
     read_log,
@@ -15,6 +29,7 @@ from workflows.selectors.log import (
 )
 from workflows.selectors.markings import (
     available_transitions,
+    final_places_of,
     fold_log,
     known_transition,
     load_marking,
@@ -39,25 +54,38 @@ from workflows.selectors.rows import (
 __all__ = [
     "HISTORY_MAXIMUM",
     "PAGE_MAXIMUM",
+    "CaseTransition",
     "LogEntry",
     "TokenState",
+    "archived_effects",
     "available_transitions",
+    "case",
+    "cases",
+    "existing_case",
     "existing_token",
     "existing_workflow",
+    "final_places_of",
     "fold_log",
     "known_transition",
+    "live_counts",
     "load_histories",
     "load_marking",
     "log_end",
+    "log_of_case",
     "log_of_token",
     "log_of_workflow",
+    "marking_counts",
     "net_of",
+    "open_cases_by_version",
     "read_log",
     "stored_marking",
     "take_fence",
     "token",
     "tokens",
+    "tokens_of_case",
+    "transitions_of_case",
     "value_of",
+    "versions",
     "why_not_enabled",
     "workflow",
     "workflows",

@@ -1,6 +1,6 @@
 """Reads the log for live views, in order of position. Next: `schema/tail.py`, which keeps it complete and in order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,9 @@ from typing import Any
 from django.db import connection
 from django.db.models import BigIntegerField, Expression, Func, Max, Value
 
-from workflows.models import Firing, TokenChange
+from workflows.models import Case, Firing, TokenChange
+from workflows.selectors.archive import archived_log
+from workflows.selectors.rows import page_size
 
 NO_HORIZON = 2**62
 
@@ -91,9 +93,22 @@ def log_of_token(token_id: str, after: int, upto: int, limit: int) -> list[LogEn
     return _entries(list(Firing.objects.filter(id__in=sorted(ids)[:limit]).order_by("id")))
 
 
+def log_of_case(case: Case, after: int, limit: int) -> list[LogEntry]:
+    """The case's entries with seq > after, the first `limit` of them; archived or not."""
+    if case.archived_at is not None:
+        return _shown(*archived_log(case.pk, after, page_size(limit)))
+    found = Firing.objects.filter(case_id=case.pk, seq__gt=after).order_by("seq")
+    return _entries(list(found[: page_size(limit)]))
+
+
 def _entries(rows: Sequence[Firing]) -> list[LogEntry]:
+    ids = [row.pk for row in rows]
+    return _shown(rows, TokenChange.objects.filter(firing_id__in=ids).order_by("id"))
+
+
+def _shown(rows: Sequence[Firing], changes: Iterable[TokenChange]) -> list[LogEntry]:
     states: dict[int, list[TokenState]] = {row.pk: [] for row in rows}
-    for change in TokenChange.objects.filter(firing_id__in=list(states)).order_by("id"):
+    for change in changes:
         state = TokenState(
             str(change.token_id),
             change.to_place,

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db.models import Q
 
+from workflows.core.ending import final_places
 from workflows.core.errors import UnknownTransition
 from workflows.core.firing import Binding, Reason, available, find_binding
 from workflows.core.marking import Change, Marking, fold
@@ -25,6 +26,11 @@ from workflows.selectors.rows import existing_token
 def net_of(version: WorkflowVersion) -> Net:
     """The compiled definition; `version.definition` itself may be deferred."""
     return _compiled(version.pk, version.created_at)
+
+
+def final_places_of(version: WorkflowVersion) -> frozenset[str]:
+    """Where tokens of this version come to rest (`core/ending.py`)."""
+    return _final(version.pk, version.created_at)
 
 
 def available_transitions(token_id: str) -> list[Transition]:
@@ -118,3 +124,8 @@ def _version_of(case_id: uuid.UUID) -> WorkflowVersion:
 def _compiled(version_id: int, _created_at: datetime) -> Net:
     """Versions never change, so a compiled one is kept; the time tells apart equal ids of emptied databases."""
     return compile_definition(WorkflowVersion.objects.get(pk=version_id).definition).net
+
+
+@lru_cache(maxsize=256)
+def _final(version_id: int, created_at: datetime) -> frozenset[str]:
+    return final_places(_compiled(version_id, created_at))

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 
-from workflows.core.errors import BadInput, TokenNotFound, WorkflowNotFound
+from workflows.core.errors import BadInput, CaseArchived, TokenNotFound, WorkflowNotFound
 from workflows.models import Token, TokenChange, Workflow
+from workflows.selectors.archive import archived_case_of, archived_changes, archived_token
 
 PAGE_MAXIMUM = 500
 HISTORY_MAXIMUM = 500
@@ -39,18 +40,36 @@ def tokens(workflow_id: str | None, place: str | None, limit: int) -> QuerySet[T
 
 
 def token(token_id: str) -> Token | None:
-    try:
-        return Token.objects.filter(pk=uuid.UUID(token_id)).first()
-    except ValueError:
+    """The token, with its history where it is archived."""
+    wanted = _uuid(token_id)
+    if wanted is None:
         return None
+    found = Token.objects.filter(pk=wanted).first()
+    if found is not None:
+        return found
+    kept = archived_token(wanted)
+    if kept is not None:
+        kept.newest_changes = archived_changes(kept, HISTORY_MAXIMUM)  # type: ignore[attr-defined]
+    return kept
 
 
 def existing_token(token_id: str) -> Token:
-    """The token, or TokenNotFound (also for what is no UUID)."""
-    found = token(token_id)
-    if found is None:
-        raise TokenNotFound(token_id[:200])
-    return found
+    """The token that may still move; raises TokenNotFound (also for what is no UUID) or CaseArchived."""
+    wanted = _uuid(token_id)
+    found = Token.objects.filter(pk=wanted).first() if wanted is not None else None
+    if found is not None:
+        return found
+    archived = archived_case_of(wanted) if wanted is not None else None
+    if archived is not None:
+        raise CaseArchived(str(archived))
+    raise TokenNotFound(token_id[:200])
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
 
 
 def page_size(limit: int) -> int:
@@ -62,4 +81,5 @@ def page_size(limit: int) -> int:
 def load_histories(rows: Sequence[Token]) -> None:
     """Fetch the newest HISTORY_MAXIMUM changes of all these tokens with one query, into `token.newest_changes`."""
     changes = TokenChange.objects.select_related("firing").defer("data", "metadata").order_by("-firing_id")
-    prefetch_related_objects(rows, Prefetch("changes", changes[:HISTORY_MAXIMUM], to_attr="newest_changes"))
+    stored = [row for row in rows if not hasattr(row, "newest_changes")]
+    prefetch_related_objects(stored, Prefetch("changes", changes[:HISTORY_MAXIMUM], to_attr="newest_changes"))

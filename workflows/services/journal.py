@@ -11,11 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from workflows import outbox
-from workflows.core.errors import TokenConflict
+from workflows.core.errors import CaseArchived, TokenConflict
 from workflows.core.marking import Change
 from workflows.core.marking import Token as TokenValue
 from workflows.core.payload import checked_object
 from workflows.models import Case, Firing, OutboxEffect, PlaceAction, Token, TokenChange
+from workflows.services.life import life_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,12 @@ class Entry:
 
 
 def lock_case(case_id: uuid.UUID) -> Case:
-    """The case, locked until the transaction ends."""
+    """The case, locked until the transaction ends; raises CaseArchived for one that can no longer change."""
     locked = Case.objects.select_for_update(of=("self",)).select_related("version").defer("version__definition")
-    return locked.get(pk=case_id)
+    case = locked.get(pk=case_id)
+    if case.archived_at is not None:
+        raise CaseArchived(str(case_id))
+    return case
 
 
 def append(case: Case, entry: Entry, change: Change) -> Firing:
@@ -46,7 +50,8 @@ def append(case: Case, entry: Entry, change: Change) -> Firing:
     for token in change.consumed:
         _take(token, after.get(token.id), entry.now)
     Token.objects.bulk_create([_new_row(case, token, entry.now) for token in change.produced if token.id not in before])
-    if Case.objects.filter(pk=case.pk, last_seq=seq - 1).update(last_seq=seq) != 1:
+    life = life_after(case, change, entry.now)
+    if Case.objects.filter(pk=case.pk, last_seq=seq - 1).update(last_seq=seq, **life) != 1:
         raise TokenConflict(
             f"Case {case.pk} was changed by another firing; read its tokens again.", caseId=str(case.pk)
         )
