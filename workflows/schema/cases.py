@@ -67,10 +67,13 @@ class Case(graphene.ObjectType):
 
     @staticmethod
     def resolve_transitions(row: "CaseRow", info: Any) -> list[dict[str, Any]]:
-        written = {step["id"]: step for step in row.case.version.definition["transitions"]}
+        written = {each["id"]: each for each in row.case.version.definition["transitions"]}
+        net = selectors.net_of(row.case.version)
         return [
             {
-                "transition": types.show_transition(found.transition, written[found.transition.id]),
+                "transition": types.show_transition(
+                    found.transition, written[found.transition.step or found.transition.id], net
+                ),
                 "token_ids": found.token_ids,
                 "reasons": [types.show_reason(reason) for reason in found.reasons],
             }

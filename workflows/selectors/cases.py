@@ -86,12 +86,17 @@ def marking_counts(case: Case) -> dict[str, int]:
 
 
 def transitions_of_case(case: Case) -> list[CaseTransition]:
-    """Every transition of the case's net, in order of definition, with what it can be fired with now."""
+    """Every transition of the case's net, in order of definition, with what it can be fired with now.
+
+    Left out are the ends of steps that work outside: nobody fires those by name.
+    """
+    net = net_of(case.version)
+    known = [each for each in net.transitions.values() if each.kind != "outcome"]
     if case.archived_at is not None:
         archived = {"kind": "case_archived", "message": "the case is finished and archived"}
-        return [CaseTransition(each, (), (archived,)) for each in net_of(case.version).transitions.values()]
-    net, marking = net_of(case.version), stored_marking(case.pk)
-    return [_judge(net, marking, transition) for transition in net.transitions.values()]
+        return [CaseTransition(each, (), (archived,)) for each in known]
+    marking = stored_marking(case.pk)
+    return [_judge(net, marking, transition) for transition in known]
 
 
 def versions(workflow_id: str) -> list[WorkflowVersion]:
