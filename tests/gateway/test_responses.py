@@ -269,3 +269,15 @@ async def test_a_stream_can_be_read_again(bridged: Running) -> None:
     first = (await bridged.ask(request)).body
     again = await bridged.ask(b"GET /v1/streams/again-3?after=0 HTTP/1.1\r\nHost: x\r\n\r\n", "GET")
     assert [one for one in again.body.splitlines() if not one.startswith(b"id: ")] == first.splitlines()
+
+
+async def test_members_that_a_provider_refuses_are_left_out_and_named(bridged: Running) -> None:
+    given = configuration(bridged.provider.url.removesuffix("/v1"), [OPENAI_CHAT], 3)
+    provider = replace(given.providers[0], members={"store": None, "stream_options": None, "user": "end_user"})
+    await bridged.configure(replace(given, providers=(provider,)))
+    bridged.provider.answers = [OPENAI_CHAT.says(streamed=True)]
+    answer = await ask(bridged, OPENAI_CHAT, stream=True, store=False, user="u")
+    assert answer.headers["x-circuit-breaker-dropped"] == "store"
+    messages = [{"role": "user", "content": "Hi"}]
+    (sent,) = bridged.provider.requests
+    assert sent.json == {"model": "up", "messages": messages, "stream": True, "end_user": "u"}

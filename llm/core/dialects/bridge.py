@@ -43,16 +43,16 @@ class Bridge:
         stream_types: tuple[bytes, ...] = (EVENT_STREAM,),
         wants_bytes: bool = False,
         stays: Callable[[str], bool] = stays_an_address,
-        path: Callable[[Attempt, str], str] | None = None,
+        adapt: Callable[[Attempt, Outgoing], Outgoing] | None = None,
     ) -> None:
-        """`stays`: addresses that the provider itself knows, where it else wants bytes. `path`: where a request goes,
-        if not where the translator says."""
+        """`stays`: addresses that the provider itself knows, where it else wants bytes. `adapt`: what of a request
+        depends on the provider's row, not on its wire alone."""
         self.stream_types = stream_types
         self.wants_bytes = wants_bytes
         self._translator = translator
         self._client = client
         self._stays = stays
-        self._path = path
+        self._adapt = adapt
 
     def addresses(self, attempt: Attempt) -> tuple[str, ...]:
         if not self.wants_bytes or b"http" not in attempt.body or b"image" not in attempt.body:
@@ -68,13 +68,14 @@ class Bridge:
         target = Target(model.upstream, model.max_output_tokens, model.context_window)
         try:
             outgoing = self._translator.encode(conversation, target)
+            if self._adapt is not None:
+                outgoing = self._adapt(attempt, outgoing)
         except InvalidRequest as error:
             raise self._in_the_clients_words(error) from None
-        path = outgoing.path if self._path is None else self._path(attempt, outgoing.path)
         headers = outgoing.headers
         headers.pop("content-type", None)  # every request to a provider has it
         dropped = tuple([self._client.field(name) for name in outgoing.dropped])
-        return Outgoing(path, headers, outgoing.body, dropped)
+        return Outgoing(outgoing.path, headers, outgoing.body, dropped)
 
     def _in_the_clients_words(self, error: InvalidRequest) -> InvalidRequest:
         """The refusal with the client's own name of the field."""

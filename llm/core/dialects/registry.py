@@ -11,6 +11,8 @@ from llm.core.dialects.crossing import EVENT_STREAM, Crossing, Dialect, PassThro
 from llm.core.dialects.openai_chat import translator as openai_chat
 from llm.core.dialects.translation import Outgoing
 from llm.core.operations import Attempt, chat, completions, embeddings, messages, responses
+from llm.core.operations.members import rewrite
+from llm.core.request_fit import fit
 
 CLIENTS: dict[str, ClientWire] = {chat.name: ChatCompletions(), messages.name: Messages(), responses.name: Responses()}
 """The wires that clients speak, by operation."""
@@ -23,8 +25,21 @@ def at_google(url: str) -> bool:
     return url.startswith(("https://generativelanguage.googleapis.com/", "https://www.youtube.com/", "gs://"))
 
 
-def _azure_path(attempt: Attempt, path: str) -> str:
-    return azure.path(attempt.deployment.provider, attempt.deployment.model.upstream, path)
+def _at_azure(attempt: Attempt, outgoing: Outgoing) -> Outgoing:
+    path = azure.path(attempt.deployment.provider, attempt.deployment.model.upstream, outgoing.path)
+    return Outgoing(path, outgoing.headers, outgoing.body, outgoing.dropped)
+
+
+def _fitted(attempt: Attempt, outgoing: Outgoing) -> Outgoing:
+    """The members that the provider's row renames or refuses, as where bytes pass through."""
+    provider, model = attempt.deployment.provider, attempt.deployment.model.upstream
+    if not provider.members:
+        return outgoing
+    changes, dropped = fit(provider, outgoing.body, {})
+    body = rewrite(outgoing.body, model, attempt.deployment.model_json, changes)
+    named = dict.fromkeys((*outgoing.dropped, *dropped))
+    named.pop("stream_options", None)  # those are our own
+    return Outgoing(outgoing.path, outgoing.headers, body, tuple(named))
 
 
 def _below_v1(attempt: Attempt) -> Outgoing:
@@ -39,24 +54,31 @@ _ollama_v1 = PassThrough(_below_v1, openai.decode, openai.stream, openai.decode_
 _messages = PassThrough(
     anthropic_native.encode, anthropic_native.decode, anthropic_native.stream, anthropic_native.decode_error
 )
+
+
+def _bridge(operation: str) -> Bridge:
+    """To OpenAI's chat wire, from another."""
+    return Bridge(openai_chat, CLIENTS[operation], adapt=_fitted)
+
+
 _same: dict[str, Crossing] = dict.fromkeys((chat.name, completions.name, embeddings.name, responses.name), _openai)
 
 DIALECTS: dict[str, Dialect] = {
     "openai": Dialect(
         openai_chat.credentials,
-        {**_same, messages.name: Bridge(openai_chat, CLIENTS[messages.name])},
+        {**_same, messages.name: _bridge(messages.name)},
     ),
     "openai_chat": Dialect(
         openai_chat.credentials,
         {
             **_same,
-            messages.name: Bridge(openai_chat, CLIENTS[messages.name]),
-            responses.name: Bridge(openai_chat, CLIENTS[responses.name]),
+            messages.name: _bridge(messages.name),
+            responses.name: _bridge(responses.name),
         },
     ),
     "azure": Dialect(
         lambda secret: {} if secret is None else {"api-key": secret},
-        {**dict.fromkeys(_same, _azure), messages.name: Bridge(openai_chat, CLIENTS[messages.name], path=_azure_path)},
+        {**dict.fromkeys(_same, _azure), messages.name: Bridge(openai_chat, CLIENTS[messages.name], adapt=_at_azure)},
     ),
     "anthropic": Dialect(
         anthropic.credentials,

@@ -23,8 +23,9 @@ from llm.core.dialects.openai_chat import translator
 from llm.core.dialects.translation import Target
 
 WIRE = Path(__file__).parents[2] / "wire"
-REQUESTS = sorted(WIRE.glob("*/*/request.json"))
-REPLIES = sorted(WIRE.glob("*/*/reply.json"))
+CASES = [case for name in ("anthropic", "google", "ollama") for case in sorted((WIRE / name).iterdir())]
+REQUESTS = [case / "request.json" for case in CASES if (case / "request.json").exists()]
+REPLIES = [case / "reply.json" for case in CASES if (case / "reply.json").exists()]
 
 
 @pytest.mark.parametrize("file", REQUESTS, ids=lambda file: f"{file.parent.parent.name}/{file.parent.name}")

@@ -34,7 +34,7 @@ from llm.core.conversation import (
 from llm.core.dialects.openai_chat.writing import reasoning_detail, tool_call
 from llm.core.dialects.translation import Outgoing, Target
 
-NAME = "OpenAI's wire"
+NAME = "OpenAI's chat"
 REASONING = re.compile(r"(?:.*/)?(?:o\d|gpt-5)")
 """Models that take `max_completion_tokens` only. Source: https://platform.openai.com/docs/guides/reasoning"""
 APART = frozenset({"max_tokens", "stop", "modalities", "thinking_budget"})
@@ -77,23 +77,27 @@ def _messages(messages: tuple[Message, ...], drops: Drops) -> list[Fields]:
         where = message.where(index)
         results = [part for part in message.parts if isinstance(part, ToolResult)]
         found.extend([_result(part, where, drops) for part in results])
-        rest = [part for part in message.parts if not isinstance(part, ToolResult)]
+        rest = [part for part in message.parts if not isinstance(part, ToolResult | Native)]
+        if any(isinstance(part, Native) for part in message.parts):
+            drops.note("messages[].content")
+            if not rest:
+                continue
         if rest or not results:
-            found.append(_message(message, rest, where, drops))
+            found.append(_message(message, rest, where))
     return found
 
 
 def _result(part: ToolResult, where: str, drops: Drops) -> Fields:
-    content = _content(part.parts, where, drops)
+    content = _content(part.parts, where)
     if part.is_error:
         drops.note(f"{where}.content[].is_error")
     return {"role": "tool", "tool_call_id": part.call_id, "content": content if content is not None else ""}
 
 
-def _message(message: Message, parts: Iterable[Part], where: str, drops: Drops) -> Fields:
+def _message(message: Message, parts: Iterable[Part], where: str) -> Fields:
     fields: Fields = {"role": message.role}
     said = [part for part in parts if not isinstance(part, Thinking | ToolCall)]
-    content = _content(said, where, drops)
+    content = _content(said, where)
     fields["content"] = content if content is not None or message.role == "assistant" else ""
     if message.name is not None:
         fields["name"] = message.name
@@ -115,13 +119,11 @@ def _message(message: Message, parts: Iterable[Part], where: str, drops: Drops) 
     return fields
 
 
-def _content(parts: Iterable[Part], where: str, drops: Drops) -> str | list[Fields] | None:
+def _content(parts: Iterable[Part], where: str) -> str | list[Fields] | None:
     """A string for a single plain text, else a list; None for nothing."""
     blocks: list[Fields] = []
     for part in parts:
-        if isinstance(part, Native):
-            drops.note("messages[].content")
-        elif not isinstance(part, Refusal) and not (isinstance(part, Audio) and part.data is None):
+        if not isinstance(part, Refusal) and not (isinstance(part, Audio) and part.data is None):
             blocks.append(_part(part, where))
     if not blocks:
         return None

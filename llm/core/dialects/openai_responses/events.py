@@ -52,7 +52,7 @@ class _Item:
         self.parts = [part]
         self.cited = 0
         self.shown = False
-        """Its content or summary part has been added."""
+        """Its content or summary part has been added, or arguments have come."""
 
     @property
     def place(self) -> Fields:
@@ -212,14 +212,16 @@ class EventWriter:
         if not delta.text:
             return b""
         kind = "custom_tool_call_input" if delta.custom else "function_call_arguments"
-        return self._event(f"response.{kind}.delta", {**self._calls[delta.part].place, "delta": delta.text})
+        item = self._calls[delta.part]
+        item.shown = True
+        return self._event(f"response.{kind}.delta", {**item.place, "delta": delta.text})
 
     def _image(self, delta: ImageDelta) -> bytes:
         shown = answer.item(self._head, self._count, [delta.image], "completed")
         begun = {**shown, "status": "in_progress", "result": None}
         out, item = self._begin("image", delta.part, begun, shown["id"])
-        done = self._event("response.output_item.done", {"output_index": item.index, "item": shown})
-        return out + self._event("response.image_generation_call.completed", item.place) + done
+        out += self._event("response.image_generation_call.completed", item.place)
+        return out + self._event("response.output_item.done", {"output_index": item.index, "item": shown})
 
     # --- and done -----------------------------------------------------------------------------------------------------
     def _close(self, item: _Item, status: str) -> bytes:
@@ -256,7 +258,9 @@ class EventWriter:
         if part.custom:
             return self._event("response.custom_tool_call_input.done", {**item.place, "input": part.arguments})
         said = {"name": part.name, "arguments": part.arguments}
-        return self._event("response.function_call_arguments.done", {**item.place, **said})
+        kind = "response.function_call_arguments"
+        out = b"" if item.shown else self._event(f"{kind}.delta", {**item.place, "delta": part.arguments})
+        return out + self._event(f"{kind}.done", {**item.place, **said})
 
     def _part(self, number: int) -> Part:
         return self._assembly.part(0, number)
