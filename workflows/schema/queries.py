@@ -21,6 +21,12 @@ def _list_of(kind: type[graphene.ObjectType], **arguments: Any) -> graphene.List
 class Query(graphene.ObjectType):
     workflows = _list_of(types.Workflow, limit=_limit())
     workflow = graphene.Field(types.Workflow, id=graphene.String(required=True))
+    workflow_picture = graphene.Field(
+        types.Picture,
+        required=True,
+        workflow_id=graphene.String(required=True),
+        refined=graphene.Boolean(default_value=False, description="Show the transitions a step is made of."),
+    )
     tokens = _list_of(types.Token, workflow_id=graphene.String(), limit=_limit())
     token = graphene.Field(types.Token, id=graphene.String(required=True))
     tokens_in_place = _list_of(
@@ -48,6 +54,12 @@ class Query(graphene.ObjectType):
     def resolve_workflow(root: Any, info: Any, id: str) -> dict[str, Any] | None:  # noqa: A002
         row = selectors.workflow(id)
         return None if row is None else types.show_workflow(row)
+
+    @staticmethod
+    def resolve_workflow_picture(root: Any, info: Any, workflow_id: str, refined: bool) -> types.ShownPicture:
+        row = selectors.existing_workflow(workflow_id)
+        assert row.current is not None
+        return types.ShownPicture(selectors.picture_of_version(row.current), refined)
 
     @staticmethod
     def resolve_tokens(root: Any, info: Any, limit: int, workflow_id: str | None = None) -> list[types.TokenRow]:

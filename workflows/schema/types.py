@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import graphene
 
@@ -46,6 +46,21 @@ class Workflow(graphene.ObjectType):
     version = graphene.Int(required=True, description="Number of the current definition; running cases keep theirs.")
     created_at = graphene.DateTime(required=True)
     updated_at = graphene.DateTime(required=True)
+
+
+class Picture(graphene.ObjectType):
+    """A net drawn: places as circles with their tokens, transitions as boxes with their kind and guard."""
+
+    svg = graphene.String(required=True, description="Stands alone, and can be put into a page as it is.")
+    dot = graphene.String(required=True, description="The same for Graphviz.")
+
+    @staticmethod
+    def resolve_svg(picture: "ShownPicture", info: graphene.ResolveInfo) -> str:
+        return picture.picture.svg(picture.refined)
+
+    @staticmethod
+    def resolve_dot(picture: "ShownPicture", info: graphene.ResolveInfo) -> str:
+        return picture.picture.dot(picture.refined)
 
 
 class HistoryEvent(graphene.ObjectType):
@@ -124,6 +139,13 @@ class WorkflowEvent(graphene.ObjectType):
     timestamp = graphene.DateTime(required=True)
     seq = graphene.Int(required=True)
     position = graphene.String(required=True)
+
+
+class ShownPicture(NamedTuple):
+    """A picture that is drawn when its text is asked for."""
+
+    picture: selectors.Picture
+    refined: bool
 
 
 class TokenRow:

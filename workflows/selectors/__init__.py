@@ -1,7 +1,8 @@
 """Reads. Nothing here writes or locks; callers that need a steady view hold the case's lock (`services`).
 
 `rows` finds workflows and tokens, `markings` answers what may fire and proves that the log and the token rows agree,
-`log` reads the log for live views and case pages, `cases` answers for whole cases, `archive` reads old ones.
+`log` reads the log for live views and case pages, `cases` answers for whole cases, `archive` reads old ones,
+`pictures` gathers what a picture shows.
 """
 
 from workflows.selectors.archive import archived_effects
@@ -39,6 +40,7 @@ from workflows.selectors.markings import (
     why_not_enabled,
     written_transitions,
 )
+from workflows.selectors.pictures import Picture, picture_of_case, picture_of_version
 from workflows.selectors.rows import (
     HISTORY_MAXIMUM,
     PAGE_MAXIMUM,
@@ -56,6 +58,7 @@ __all__ = [
     "PAGE_MAXIMUM",
     "CaseTransition",
     "LogEntry",
+    "Picture",
     "TokenState",
     "archived_effects",
     "available_transitions",
@@ -77,6 +80,8 @@ __all__ = [
     "marking_counts",
     "net_of",
     "open_cases_by_version",
+    "picture_of_case",
+    "picture_of_version",
     "read_log",
     "stored_marking",
     "take_fence",

@@ -1,4 +1,4 @@
-"""Pictures of nets: `render` gives SVG, `render_dot` Graphviz's text. Start at `sketch.py`, which says what is shown."""
+"""Pictures of nets: `render` gives SVG, `render_dot` Graphviz's text. Start at `sketch.py`: what is shown."""
 
 from workflows.core.drawing.dot import render_dot
 from workflows.core.drawing.layout import TooLargeToDraw

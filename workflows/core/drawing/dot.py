@@ -19,14 +19,19 @@ _STYLES = {
 
 
 def render_dot(
-    net: Net, marking: Mapping[str, int] | None = None, notes: Mapping[str, Sequence[str]] | None = None
+    net: Net,
+    marking: Mapping[str, int] | None = None,
+    notes: Mapping[str, Sequence[str]] | None = None,
+    refined: bool = False,
 ) -> str:
     """The net as a digraph, read from left to right; arguments as for `svg.render`."""
-    drawn = sketch(net, notes)
+    drawn = sketch(net, notes, refined)
     counts = marking or {}
     lines = ["digraph net {", "  rankdir=LR;", '  node [fontname="Helvetica", fontsize=11];']
     for position, shape in enumerate(drawn.shapes):
-        lines.append(f"  n{position} [{_node(shape, counts.get(shape.key[1], 0))}];")
+        lines.append(
+            f"  n{position} [{_node(shape, counts.get(shape.key[1] if shape.is_place else shape.running, 0))}];"
+        )
     lines += [f"  n{one.source} -> n{one.target}{_arc(one)};" for one in drawn.connections]
     return "\n".join([*lines, "}"]) + "\n"
 
@@ -34,9 +39,9 @@ def render_dot(
 def _node(shape: Shape, count: int) -> str:
     said = [line.text for line in shape.lines]
     tooltip = f"tooltip={_quoted(shape.title)}"
-    if not shape.is_place:
-        return f"shape=box, label={_quoted(chr(10).join(said))}, {tooltip}"
     tokens = "●" * count if count <= MOST_DOTS else str(count)
+    if not shape.is_place:
+        return f"shape=box, label={_quoted(chr(10).join([*said, tokens] if count else said))}, {tooltip}"
     around = [f"≤{shape.capacity}"] if shape.capacity is not None else []
     drawn = "doublecircle" if shape.final else "circle"
     weight = ", penwidth=2" if shape.initial else ""

@@ -11,6 +11,7 @@ from typing import Any
 
 import graphlay
 
+from workflows.core.drawing import text
 from workflows.core.drawing.sketch import CIRCLE, Connection, Sketch
 from workflows.core.errors import WorkflowError
 
@@ -76,7 +77,9 @@ def _graph(drawn: Sketch) -> graphlay.Graph:
             **({"rank": "first"} if shape.initial else {}),
         )
     for connection in drawn.connections:
-        label = {"label_size": {"width": 8.0 * len(connection.label), "height": 13.0}} if connection.label else {}
+        label: dict[str, Any] = {}
+        if connection.label:
+            label["label_size"] = {"width": text.width(connection.label, 11.0) + 4, "height": 13.0}
         graph.edge(connection.source, connection.target, **label)
     return graph
 
@@ -96,7 +99,7 @@ def _options(drawn: Sketch) -> dict[str, object]:
 def _way(
     connection: Connection, edge: dict[str, Any], drawn: Sketch, centres: tuple[Point, ...], low: Point
 ) -> tuple[Point, ...]:
-    """The arc's corners from outline to outline: the layout knows a place by its room, which is wider than its circle."""
+    """The arc's corners from outline to outline: to the layout a place is as large as its texts, not as its circle."""
     points = [_moved(point, low) for point in edge["points"]]
     if drawn.shapes[connection.source].is_place:
         points = _from_circle(centres[connection.source], points)

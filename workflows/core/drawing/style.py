@@ -17,7 +17,8 @@ SHEET = f"""
 .dark .cb-net{{{_DARK}}}
 .cb-net:root{{background:var(--paper)}}
 @media (prefers-color-scheme:dark){{.cb-net:root{{{_DARK}}}}}
-.cb-net text{{fill:var(--text);text-anchor:middle;font-size:12px;paint-order:stroke;stroke:var(--paper);stroke-width:3px;stroke-linejoin:round}}
+.cb-net text{{fill:var(--text);text-anchor:middle;font-size:12px}}
+.cb-net text{{paint-order:stroke;stroke:var(--paper);stroke-width:3px;stroke-linejoin:round}}
 .cb-net .transition text,.cb-net .count{{stroke:none}}
 .cb-net .note{{fill:var(--accent);font-size:10.5px}}
 .cb-net .guard{{fill:var(--muted);font-size:10.5px;font-style:italic}}

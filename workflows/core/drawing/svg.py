@@ -6,7 +6,6 @@ The legend explains the kinds of arcs that occur. Next: `layout.py` for position
 
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
-from itertools import pairwise
 
 from workflows.core.drawing import style, text
 from workflows.core.drawing.layout import Point, lay_out
@@ -22,7 +21,8 @@ _SAID: dict[ArcStyle, str] = {
     "inhibits": "waits while there are tokens",
     "empties": "empties the place",
 }
-_DOTS = {
+_DOTS: dict[int, tuple[Point, ...]] = {
+    0: (),
     1: ((0.0, 0.0),),
     2: ((-5.5, 0.0), (5.5, 0.0)),
     3: ((0.0, -6.0), (-5.5, 4.5), (5.5, 4.5)),
@@ -36,21 +36,26 @@ def render(
     marking: Mapping[str, int] | None = None,
     notes: Mapping[str, Sequence[str]] | None = None,
     enabled: Collection[str] = (),
+    refined: bool = False,
 ) -> str:
     """The picture of a net.
 
     `marking`: tokens by place, as dots up to five, as a number from there on. `notes`: further lines for a place or a
-    transition by id, e.g. the agent that works there. `enabled`: transitions to point out. Raises TooLargeToDraw.
+    transition by id, e.g. the agent that works there. `enabled`: transitions to point out. `refined`: a step that works
+    outside as the transitions it is made of, instead of one box. Raises TooLargeToDraw.
     """
-    drawn = sketch(net, notes)
+    drawn = sketch(net, notes, refined)
     found = lay_out(drawn)
     counts = marking or {}
     parts = [
-        *(_connection(one, way, spot) for one, way, spot in zip(drawn.connections, found.ways, found.label_spots, strict=True)),
+        *(
+            _connection(one, way, spot)
+            for one, way, spot in zip(drawn.connections, found.ways, found.label_spots, strict=True)
+        ),
         *(
             _place(shape, centre, counts.get(shape.key[1], 0))
             if shape.is_place
-            else _transition(shape, centre, shape.key[1] in enabled)
+            else _transition(shape, centre, counts.get(shape.running, 0), shape.key[1] in enabled)
             for shape, centre in zip(drawn.shapes, found.centres, strict=True)
         ),
     ]
@@ -110,10 +115,7 @@ def _place(shape: Shape, centre: Point, count: int) -> str:
         parts.append(f'<path class="start" d="M{_n(-radius - 13)} -6 {_n(-radius - 3)} 0 {_n(-radius - 13)} 6z"/>')
     if shape.capacity is not None:
         parts.append(f'<text class="small" x="{_n(radius + 8)}" y="{_n(-radius + 2)}">≤{shape.capacity}</text>')
-    if 0 < count <= MOST_DOTS:
-        parts += [f'<circle class="dot" cx="{_n(x)}" cy="{_n(y)}" r="3.6"/>' for x, y in _DOTS[count]]
-    elif count:
-        parts.append(f'<text class="count" y="4.5">{_short(count)}</text>')
+    parts.append(_tokens(count))
     for number, line in enumerate(shape.lines):
         y = radius + 4 + (number + 0.75) * LINE_HEIGHT
         parts.append(f'<text class="{line.style}" y="{_n(y)}">{escape(line.text)}</text>')
@@ -121,7 +123,13 @@ def _place(shape: Shape, centre: Point, count: int) -> str:
     return _group("place marked" if count else "place", centre, title, parts)
 
 
-def _transition(shape: Shape, centre: Point, enabled: bool) -> str:
+def _tokens(count: int) -> str:
+    if count > MOST_DOTS:
+        return f'<text class="count" y="4.5">{_short(count)}</text>'
+    return "".join(f'<circle class="dot" cx="{_n(x)}" cy="{_n(y)}" r="3.6"/>' for x, y in _DOTS[count])
+
+
+def _transition(shape: Shape, centre: Point, running: int, enabled: bool) -> str:
     left, top = -shape.width / 2, -shape.height / 2
     size = f'width="{_n(shape.width)}" height="{_n(shape.height)}"'
     parts = [f'<rect class="box" x="{_n(left)}" y="{_n(top)}" {size} rx="3"/>']
@@ -131,7 +139,14 @@ def _transition(shape: Shape, centre: Point, enabled: bool) -> str:
     for number, line in enumerate(shape.lines):
         y = top + 7 + (number + 0.75) * LINE_HEIGHT
         parts.append(f'<text class="{line.style}" y="{_n(y)}">{escape(line.text)}</text>')
-    return _group("transition enabled" if enabled else "transition", centre, shape.title, parts)
+    title = shape.title
+    if running:
+        parts.append(
+            f'<g transform="translate({_n(-left)} {_n(top)})"><circle class="circle" r="12"/>{_tokens(running)}</g>'
+        )
+        title += f": {running} under way"
+    kind = "transition" + (" marked" if running else "") + (" enabled" if enabled else "")
+    return _group(kind, centre, title, parts)
 
 
 def _group(kind: str, centre: Point, title: str, parts: Sequence[str]) -> str:
@@ -146,7 +161,9 @@ def _legend(used: Sequence[ArcStyle], top: float) -> str:
         head = style.HEAD_OF.get(kind)
         end = f' marker-end="url(#{head})"' if head else ""
         parts.append(f'<path class="arc {kind}" d="M{_n(x)} {_n(top)}h28"{end}/>')
-        parts.append(f'<text class="small" style="text-anchor:start" x="{_n(x + 34)}" y="{_n(top + 3.5)}">{_SAID[kind]}</text>')
+        parts.append(
+            f'<text class="small" style="text-anchor:start" x="{_n(x + 34)}" y="{_n(top + 3.5)}">{_SAID[kind]}</text>'
+        )
     return "".join(parts)
 
 
@@ -159,4 +176,6 @@ def _short(count: int) -> str:
 
 def _n(value: float) -> str:
     """A coordinate with one decimal at most."""
-    return f"{value:.1f}".removesuffix(".0").replace("-0", "0") if abs(value) < 0.05 else f"{value:.1f}".removesuffix(".0")
+    return (
+        f"{value:.1f}".removesuffix(".0").replace("-0", "0") if abs(value) < 0.05 else f"{value:.1f}".removesuffix(".0")
+    )

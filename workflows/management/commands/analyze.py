@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -22,11 +21,9 @@ from workflows.core.analysis.questions import unreachable_without
 from workflows.core.analysis.report import Report, analyse_plain
 from workflows.core.analysis.structure import Found
 from workflows.core.analysis.verdict import Answer, Limits, Verdict
-from workflows.core.errors import BadDefinition
-from workflows.core.notation import compile_definition
+from workflows.management.definitions import read_definition
 
 NANO = 1_000_000_000
-MAXIMUM_BYTES = 4_000_000
 EXAMPLES = """examples:
   manage.py analyze review.json
   manage.py analyze review.json --price review=0.02 --price publish=0.10
@@ -59,7 +56,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["states"] < 1:
             raise CommandError("--states must be 1 or more.", returncode=2)
-        net = _net(options["file"])
+        net = plain_net(read_definition(options["file"]).net)
         prices = dict(_price(given, net) for given in options["price"])
         limits = Limits(states=options["states"])
         report = analyse_plain(net, prices, limits)
@@ -71,21 +68,6 @@ class Command(BaseCommand):
             self.stdout.write("\n".join(_lines(report, proofs, bool(prices))))
         if not report.sound.holds or not all(proof.holds for proof in proofs.values()):
             sys.exit(1)
-
-
-def _net(file: str) -> PlainNet:
-    try:
-        raw = sys.stdin.buffer.read(MAXIMUM_BYTES + 1) if file == "-" else Path(file).read_bytes()
-    except OSError as error:
-        raise CommandError(f"Cannot read {file}: {error.strerror}.", returncode=2) from None
-    if len(raw) > MAXIMUM_BYTES:
-        raise CommandError(f"{file} is larger than {MAXIMUM_BYTES:,} bytes.", returncode=2)
-    try:
-        return plain_net(compile_definition(json.loads(raw)).net)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise CommandError(f"{file} is not JSON: {error}.", returncode=2) from None
-    except BadDefinition as error:
-        raise CommandError(f"{file}: {error}", returncode=2) from None
 
 
 def _price(given: str, net: PlainNet) -> tuple[str, int]:
