@@ -1,8 +1,9 @@
 """When a case is finished, decided by the net alone.
 
 A final place is one from which no transition takes or sweeps tokens; a place that cases share counts as one, for what
-lies there waits for no case. A case is finished when all its live tokens lie in final places, or none is left. A token that merely waits for ever, such as half of a join, keeps its case open: somebody
-should see it. Next: `workflows/services/life.py`.
+lies there waits for no case. A case is finished when all its live tokens lie in final places, or none is left. A token
+that merely waits for ever, such as half of a join, keeps its case open: somebody should see it.
+Next: `workflows/services/life.py`.
 """
 
 from workflows.core.net import Net

@@ -1,13 +1,18 @@
 """The workflow part of the GraphQL schema. The mixins are joined with the other apps' in circuit_breaker/schema.py."""
 
 from workflows.schema.cases import CaseQuery
-from workflows.schema.mutations import Mutation
+from workflows.schema.changes import CaseMutation
+from workflows.schema.mutations import Mutation as TokenMutation
 from workflows.schema.queries import Query as TokenQuery
 from workflows.schema.subscriptions import Subscription
 
 
 class Query(TokenQuery, CaseQuery):
     """Every query of the workflow engine."""
+
+
+class Mutation(TokenMutation, CaseMutation):
+    """Every mutation of the workflow engine."""
 
 
 __all__ = ["Mutation", "Query", "Subscription"]

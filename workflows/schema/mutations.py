@@ -100,7 +100,7 @@ class CreateWorkflow(graphene.Mutation):
 
     @staticmethod
     def mutate(root: Any, info: Any, input: WorkflowDefinitionInput) -> dict[str, Any]:  # noqa: A002
-        made = services.create_workflow(_definition(input))
+        made = services.create_workflow(definition_of(input))
         return types.show_workflow(selectors.existing_workflow(made.pk))
 
 
@@ -166,7 +166,7 @@ class Mutation(graphene.ObjectType):
     )
 
 
-def _definition(written: WorkflowDefinitionInput) -> dict[str, Any]:
+def definition_of(written: WorkflowDefinitionInput) -> dict[str, Any]:
     """The input in the notation of `core/notation.py`, with the keys as the client wrote them."""
     plain = _camel(written)
     plain["transitions"] = [_camel(item) for item in written.transitions]

@@ -1,12 +1,14 @@
 """Writes of the workflow engine: each public function is one transaction (or a savepoint of the caller's).
 
-`definitions` makes workflows, `firing` makes and moves tokens, `effects` ends and asks for work outside, `places` says
-which places ask for it, `seeds` holds the two workflows that exist from the start, `journal` appends to the log.
+`definitions` makes workflows and versions, `migration` moves running cases to another one, `firing` makes and moves
+tokens, `effects` ends and asks for work outside, `places` says which places ask for it, `seeds` holds the two workflows
+that exist from the start, `journal` appends to the log, `life` says when a case is finished.
 """
 
-from workflows.services.definitions import create_workflow
+from workflows.services.definitions import create_workflow, update_workflow
 from workflows.services.effects import COMPLETED, DUPLICATE, FENCED, ORPHANED, complete, enqueue, fail, retry_now
 from workflows.services.firing import create_token, fire
+from workflows.services.migration import CaseMigration, MigrationPage, migrate_cases
 from workflows.services.places import attach_action, detach_action
 from workflows.services.seeds import seed_workflows
 
@@ -15,6 +17,8 @@ __all__ = [
     "DUPLICATE",
     "FENCED",
     "ORPHANED",
+    "CaseMigration",
+    "MigrationPage",
     "attach_action",
     "complete",
     "create_token",
@@ -23,6 +27,8 @@ __all__ = [
     "enqueue",
     "fail",
     "fire",
+    "migrate_cases",
     "retry_now",
     "seed_workflows",
+    "update_workflow",
 ]

@@ -1,4 +1,7 @@
-"""Makes workflows from definitions. A definition is compiled before anything is written: nothing is half created."""
+"""Makes workflows and their versions. A definition is compiled before anything is written: nothing is half created.
+
+A version never changes. A new one is for new cases; running cases keep theirs until `migration.py` moves them.
+"""
 
 import re
 import uuid
@@ -8,7 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from workflows.core.errors import BadDefinition, WorkflowExists
+from workflows.core.errors import BadDefinition, VersionConflict, WorkflowExists, WorkflowNotFound
 from workflows.core.notation import compile_definition
 from workflows.models import Workflow, WorkflowVersion
 
@@ -47,3 +50,32 @@ def create_workflow(definition: Mapping[str, Any]) -> Workflow:
         workflow.current = version
         workflow.save(update_fields=["current"])
     return workflow
+
+
+def update_workflow(
+    workflow_id: str, definition: Mapping[str, Any], *, expected_version: int | None = None
+) -> WorkflowVersion:
+    """Make the next version of a workflow, which new cases begin with; returns it, or the current one if it is equal.
+
+    Raises WorkflowNotFound, BadDefinition with the path of the fault, VersionConflict.
+    """
+    compiled = compile_definition({**definition, "id": workflow_id})
+    if definition.get("id") not in (None, workflow_id):
+        raise BadDefinition("id", f"must be {workflow_id!r} or missing: a workflow keeps its id")
+    kept = {key: value for key, value in compiled.definition.items() if key != "id"}
+    now = timezone.now()
+    with transaction.atomic():
+        workflow = Workflow.objects.select_for_update(of=("self",)).filter(pk=workflow_id).first()
+        if workflow is None or workflow.current is None:
+            raise WorkflowNotFound(workflow_id[:200])
+        current = workflow.current
+        if expected_version is not None and current.number != expected_version:
+            raise VersionConflict(workflow_id, expected_version, current.number)
+        if current.definition == kept:
+            return current
+        newest = workflow.versions.order_by("-number").values_list("number", flat=True)[0]
+        version = WorkflowVersion.objects.create(workflow=workflow, number=newest + 1, definition=kept, created_at=now)
+        workflow.current, workflow.updated_at = version, now
+        workflow.name, workflow.description = kept["name"], kept.get("description", "")
+        workflow.save(update_fields=["current", "updated_at", "name", "description"])
+    return version
