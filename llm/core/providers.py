@@ -285,10 +285,12 @@ def complete_base_url(row: ProviderRow, url: str) -> str:
 
 def wire_of(dialect: str, base_url: str) -> str:
     """The dialect spoken at an address: Gemini and Ollama offer OpenAI's wire, too, at addresses that end in `/openai`
-    and `/v1`. Who has configured one of those goes on speaking it."""
+    and `/v1`. Who has configured one of those goes on speaking it. Azure has responses at its v1 path only."""
     url = base_url.rstrip("/")
     if dialect == "google" and url.endswith("/openai"):
         return CHAT_ONLY  # it has no responses. Source: https://ai.google.dev/gemini-api/docs/openai
     if dialect == "ollama" and url.endswith("/v1"):
         return "openai"
+    if dialect == "azure" and not url.endswith("/v1"):
+        return "azure_chat"
     return dialect

@@ -33,7 +33,8 @@ EXPOSED = (
     b"x-request-id, retry-after, x-circuit-breaker-provider, x-circuit-breaker-model, x-circuit-breaker-cost, "
     b"x-circuit-breaker-attempts, x-circuit-breaker-overhead-ms, x-ratelimit-limit-requests, "
     b"x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, "
-    b"x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, x-circuit-breaker-dropped"
+    b"x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, x-circuit-breaker-dropped, "
+    b"x-circuit-breaker-estimated"
 )
 PROMETHEUS = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 

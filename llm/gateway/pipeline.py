@@ -21,6 +21,7 @@ from billing.core.usage import Outcome
 from llm.core import routing
 from llm.core.deployment import Deployment, header_value
 from llm.core.dialects.bridge import comment, unsupported
+from llm.core.dialects.counting import Counted
 from llm.core.dialects.crossing import Crossing
 from llm.core.dialects.registry import DIALECTS
 from llm.core.dialects.translation import Outgoing
@@ -37,6 +38,7 @@ from llm.gateway.provider_connection import Cancelled, Reply
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
+ESTIMATED = b"x-circuit-breaker-estimated: input_tokens\r\n"
 
 
 async def answer(exchange: Exchange, gateway: Gateway, operation: Operation) -> None:
@@ -108,6 +110,9 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
     attempt = Attempt(
         call.operation, request, exchange.body, deployment, route.secret, call.id, created, exchange.fields
     )
+    if isinstance(crossing, Counted):  # nobody is asked, so nothing is on record
+        exchange.respond(200, call.headers(JSON[1], call.overhead_us()) + ESTIMATED, crossing.answer(attempt))
+        return
     if crossing.wants_bytes:
         attempt = await _with_images(call, gateway, crossing, attempt)
     outgoing = crossing.encode(attempt)
@@ -115,7 +120,8 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
     call.attempts += 1
     streamed = bool(request.stream)
     reply = call.reply = Reply(streamed, gateway.upstream.bounds.reply_bytes)
-    reply.on_sent = call.register
+    if call.operation.metered:
+        reply.on_sent = call.register
     reply.deadline = gateway.loop.time() + gateway.settings.request_timeout
     if call.stream is not None:
         call.stream.decoder = crossing.stream(attempt)
@@ -137,6 +143,9 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
     body, usage, lost = crossing.decode(attempt, reply.body)
     if lost:
         call.dropped = _dropped((*outgoing.dropped, *lost))
+    if not call.operation.metered:
+        exchange.respond(200, call.headers(JSON[1], call.overhead_us(), 0), body)
+        return
     estimated_output = 0 if usage is not None else call.operation.estimate_output(body)
     outcome: Outcome = "cancelled" if exchange.gone else "ok"
     record = call.record(outcome, CLIENT_GONE if exchange.gone else 200, usage, estimated_output=estimated_output)
@@ -187,7 +196,7 @@ async def _fail(call: Call, error: LlmError) -> None:
     gone = isinstance(error, Cancelled)
     if call.attempts == 0:
         gateway.metrics.count_refused(error.status)
-    else:
+    elif call.operation.metered:
         outcome: Outcome = "cancelled" if gone else "upstream_error"
         nothing_sent = call.reply is None or not call.reply.sent
         usage = Usage() if nothing_sent else None

@@ -187,6 +187,8 @@ def test_model_named_twice_is_refused() -> None:
         ("ollama", "http://box:11434", "ollama"),
         ("ollama", "http://box:11434/v1", "openai"),
         ("anthropic", "https://api.anthropic.com/v1", "anthropic"),
+        ("azure", "https://x.openai.azure.com/openai/v1/", "azure"),
+        ("azure", "https://x.openai.azure.com/openai", "azure_chat"),
         ("openai", "https://api.openai.com/v1", "openai"),
     ],
 )

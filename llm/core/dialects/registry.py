@@ -7,10 +7,11 @@ sides: bytes pass through. Another wire: a bridge. What is not in the table cann
 from llm.core.dialects import anthropic, anthropic_native, azure, google, ollama, openai, vectors
 from llm.core.dialects.bridge import Bridge
 from llm.core.dialects.client_wires import ChatCompletions, ClientWire, Messages, Responses
+from llm.core.dialects.counting import Counted
 from llm.core.dialects.crossing import EVENT_STREAM, Crossing, Dialect, PassThrough
 from llm.core.dialects.openai_chat import translator as openai_chat
 from llm.core.dialects.translation import Outgoing
-from llm.core.operations import Attempt, chat, completions, embeddings, messages, responses
+from llm.core.operations import Attempt, chat, completions, embeddings, messages, responses, token_counts
 from llm.core.operations.members import rewrite
 from llm.core.request_fit import fit
 
@@ -56,17 +57,30 @@ _messages = PassThrough(
 )
 
 
+_counted = Counted()
+
+
 def _bridge(operation: str) -> Bridge:
     """To OpenAI's chat wire, from another."""
     return Bridge(openai_chat, CLIENTS[operation], adapt=_fitted)
 
 
 _same: dict[str, Crossing] = dict.fromkeys((chat.name, completions.name, embeddings.name, responses.name), _openai)
+_azures: dict[str, Crossing] = {
+    **dict.fromkeys(_same, _azure),
+    messages.name: Bridge(openai_chat, CLIENTS[messages.name], adapt=_at_azure),
+    token_counts.name: _counted,
+}
+
+
+def _azures_header(secret: str | None) -> dict[str, str]:
+    return {} if secret is None else {"api-key": secret}
+
 
 DIALECTS: dict[str, Dialect] = {
     "openai": Dialect(
         openai_chat.credentials,
-        {**_same, messages.name: _bridge(messages.name)},
+        {**_same, messages.name: _bridge(messages.name), token_counts.name: _counted},
     ),
     "openai_chat": Dialect(
         openai_chat.credentials,
@@ -74,15 +88,20 @@ DIALECTS: dict[str, Dialect] = {
             **_same,
             messages.name: _bridge(messages.name),
             responses.name: _bridge(responses.name),
+            token_counts.name: _counted,
         },
     ),
-    "azure": Dialect(
-        lambda secret: {} if secret is None else {"api-key": secret},
-        {**dict.fromkeys(_same, _azure), messages.name: Bridge(openai_chat, CLIENTS[messages.name], adapt=_at_azure)},
+    "azure": Dialect(_azures_header, _azures),
+    "azure_chat": Dialect(
+        _azures_header, {**_azures, responses.name: Bridge(openai_chat, CLIENTS[responses.name], adapt=_at_azure)}
     ),
     "anthropic": Dialect(
         anthropic.credentials,
-        {**{name: Bridge(anthropic, client) for name, client in CLIENTS.items()}, messages.name: _messages},
+        {
+            **{name: Bridge(anthropic, client) for name, client in CLIENTS.items()},
+            messages.name: _messages,
+            token_counts.name: _messages,
+        },
     ),
     "google": Dialect(
         google.credentials,
@@ -91,6 +110,7 @@ DIALECTS: dict[str, Dialect] = {
                 name: Bridge(google, client, stream_types=SSE_OR_ARRAY, wants_bytes=True, stays=at_google)
                 for name, client in CLIENTS.items()
             },
+            token_counts.name: _counted,
             embeddings.name: vectors.Embeddings(
                 "Gemini", vectors.encode_google, vectors.decode_google, google.decode_error
             ),
@@ -101,6 +121,7 @@ DIALECTS: dict[str, Dialect] = {
         {
             **{name: Bridge(ollama, client, stream_types=NDJSON, wants_bytes=True) for name, client in CLIENTS.items()},
             completions.name: _ollama_v1,
+            token_counts.name: _counted,
             embeddings.name: vectors.Embeddings(
                 "Ollama", vectors.encode_ollama, vectors.decode_ollama, ollama.decode_error
             ),

@@ -14,6 +14,7 @@ from llm.core.operations.operation import Attempt, Changes, DecodeError, Positiv
 name = "chat completions"
 path = "/chat/completions"
 embeds = False
+metered = True
 error_body = errors.body
 error_event = errors.event
 

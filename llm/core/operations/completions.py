@@ -13,6 +13,7 @@ from llm.core.operations.operation import Attempt, Changes, DecodeError, Positiv
 name = "completions"
 path = "/completions"
 embeds = False
+metered = True
 error_body = errors.body
 error_event = errors.event
 

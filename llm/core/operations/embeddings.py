@@ -16,6 +16,7 @@ from llm.core.operations.usage import in_buckets
 name = "embeddings"
 path = "/embeddings"
 embeds = True
+metered = True
 error_body = errors.body
 error_event = errors.event
 

@@ -21,6 +21,7 @@ from llm.core.operations.operation import Attempt, Changes, DecodeError, Positiv
 name = "messages"
 path = "/messages"
 embeds = False
+metered = True
 error_body = anthropic_messages.error_body
 error_event = anthropic_messages.error_event
 TELLING = re.compile(rb'"type"\s*:\s*"(?:message_(?:start|delta|stop)|error)"')

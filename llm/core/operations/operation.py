@@ -144,6 +144,8 @@ class Operation(Protocol):
     """Below a provider's base URL, and below our own `/v1`."""
     embeds: bool
     """It needs a model that embeds, not one that generates."""
+    metered: bool
+    """It uses tokens, so that a call of it is put on record."""
 
     def read(self, body: bytes) -> Request:
         """Raises InvalidRequest, naming the parameter."""

@@ -22,6 +22,7 @@ from llm.core.operations.usage import responses_in_buckets, with_cost
 name = "responses"
 path = "/responses"
 embeds = False
+metered = True
 error_body = errors.body
 error_event = errors.event
 LAST = re.compile(rb'"type"\s*:\s*"(?:response\.(?:completed|incomplete|failed|cancelled)|error)"|\[DONE\]')

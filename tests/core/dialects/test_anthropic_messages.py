@@ -152,7 +152,7 @@ def test_results_documents_and_server_tools_are_read() -> None:
         (body(tools=[{"name": "f"}]), "tools[0].input_schema"),
         (body(tool_choice={"type": "tool"}), "tool_choice"),
         (body(max_tokens="x"), "max_tokens"),
-        (b'{"model":"m","messages":[]}', None),
+        (b'{"model":"m","messages":[]}', "messages"),
         (b"[", None),
     ],
 )

@@ -66,9 +66,10 @@ class Metadata(msgspec.Struct):
 
 class WireRequest(msgspec.Struct):
     model: str
-    max_tokens: int
     messages: list[WireMessage]
     system: str | list[Fields] | None = None
+    max_tokens: int | None = None
+    """Required, but in a count of tokens: the operations see to that."""
     tools: list[Fields] | None = None
     tool_choice: WireChoice | None = None
     stop_sequences: list[str] | None = None
