@@ -29,6 +29,7 @@ COST_MAXIMUM = 64_000_000
 """Characters an evaluation could build at most: what it sees, times its iterations, times its additions."""
 
 VARIABLES: Final = ("data", "metadata", "tokens", "reads", "input", "result")
+_PATH = re.compile(r"(?:data|metadata)(?:\.[A-Za-z_][A-Za-z0-9_]*)+")
 _MAPS = re.compile(r"\.\s*map\s*\(")
 _LOOPS = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(")
 
@@ -39,6 +40,8 @@ class Expression:
 
     source: str
     program: Any = field(compare=False, repr=False)
+    path: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    """The steps, if it is no more than a path such as data.order.id: looked up without the library."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,8 @@ def parse_template(written: Any, path: str, *, adds: bool = False) -> Template:
 
 def evaluate_expression(expression: Expression, view: View) -> Any:
     """The value as plain JSON; raises ExpressionFailed."""
+    if expression.path:
+        return _looked_up(expression, view)
     _check_cost(expression, view)
     try:
         found = expression.program.eval(
@@ -129,7 +134,9 @@ def fill(template: Template, view: View, base: Mapping[str, Any]) -> dict[str, A
 
 @lru_cache(maxsize=4096)
 def _compiled(source: str) -> Expression:
-    return Expression(source, _environment().compile(source))
+    program = _environment().compile(source)
+    plain = _PATH.fullmatch(source.strip())
+    return Expression(source, program, tuple(source.strip().split(".")) if plain else ())
 
 
 @lru_cache(maxsize=1)
@@ -138,6 +145,15 @@ def _environment() -> Any:
     token = cel.Type.List(cel.Type.DYN)
     kinds = {name: token if name in ("tokens", "reads") else anything for name in VARIABLES}
     return cel.NewEnv(variables=kinds)
+
+
+def _looked_up(expression: Expression, view: View) -> Any:
+    found: Any = getattr(view, expression.path[0])
+    for step in expression.path[1:]:
+        if not isinstance(found, Mapping) or step not in found:
+            raise ExpressionFailed(f'{expression.source}: Key not found in map : "{step}"')
+        found = found[step]
+    return found
 
 
 def _check_cost(expression: Expression, view: View) -> None:

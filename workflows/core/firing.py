@@ -1,75 +1,54 @@
-"""The enabling and the firing rule, for one named token.
+"""The firing rule, for one named token or for those that fire by themselves.
 
-A binding of transition t holds |β(p)| = W⁻(p,t) tokens of each input place, the named token among them. t is enabled
-iff a binding exists and, for every place p: |M(p)| < I(p,t); R(p) + W⁺(t,p) ≤ K(p) with R(p) = 0 if t resets p, else
-|M(p)| - W⁻(p,t); every read arc finds its tokens among the rest; every rule of the guard holds over the binding.
-Bindings are tried oldest token first; the search stops at SEARCH_LIMIT and says so. Pure and deterministic: the same
-marking, names and new ids give the same change, so a log replays. Next: `workflows/services.py`, which makes it last.
+`binding.py` says what is enabled; `fire` says what a firing makes of it, `choose` which comes first when nobody asked:
+highest priority, then the binding that was ready first, then order of definition. Deterministic: the same marking,
+names and new ids give the same change, so a log replays. Next: `run.py`.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from workflows.core.guard import evaluate
+from workflows.core.binding import CLOCK_GRAIN, SEARCH_LIMIT, Binding, Reason, bindings, find_any, find_binding
+from workflows.core.errors import NotEnabled
+from workflows.core.expressions import ExpressionFailed, fill
 from workflows.core.marking import Change, Marking, Token
-from workflows.core.net import Arc, Net, Transition
+from workflows.core.net import Net, Transition
 
-SEARCH_LIMIT = 1_000
-
-Reason = dict[str, Any]
-"""Why a transition is not enabled: `kind`, `message`, and what the kind needs, all plain JSON."""
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """The tokens a firing takes: `named` first chosen by the caller, `partners` found, `swept` by reset arcs."""
-
-    transition: Transition
-    named: Token
-    partners: tuple[Token, ...]
-    swept: tuple[Token, ...]
-
-    @property
-    def consumed(self) -> tuple[Token, ...]:
-        return (self.named, *self.partners, *self.swept)
-
-
-def find_binding(net: Net, transition: Transition, marking: Marking, token: Token) -> Binding | list[Reason]:
-    """The first binding that holds `token`, or every reason why there is none."""
-    alternatives = [arcs for arcs in transition.alternatives if any(arc.place == token.place for arc in arcs)]
-    if not alternatives:
-        return [_elsewhere(transition, token)]
-    reasons: list[Reason] = []
-    for arcs in alternatives:
-        found = _bind(net, transition, arcs, marking, token)
-        if isinstance(found, Binding):
-            return found
-        reasons.extend(reason for reason in found if reason not in reasons)
-    return reasons
+__all__ = ["SEARCH_LIMIT", "Binding", "Reason", "amend", "available", "choose", "find_binding", "fire", "next_due"]
 
 
 def fire(
-    binding: Binding, data: Mapping[str, Any], metadata: Mapping[str, Any], seq: int, new_id: Callable[[], str]
+    binding: Binding,
+    data: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    seq: int,
+    new_id: Callable[[], str],
+    now: float = 0.0,
 ) -> Change:
     """The change a firing makes.
 
     The named token goes along the first output arc under its own id, the next version; every further output token is
-    new. Data is merged shallowly: partners' (oldest first), over that the named token's, over that what is handed in.
+    new. Data is merged shallowly: partners' (oldest first), over that the named token's, over that what is handed in;
+    an output arc's own expressions say over that what its tokens carry. Raises NotEnabled if such an expression fails.
     """
-    merged_data = {**_merged(binding, "data"), **data}
-    merged_metadata = {**_merged(binding, "metadata"), **metadata}
+    merged_data = {**binding.merged("data"), **data}
+    merged_metadata = {**binding.merged("metadata"), **metadata}
+    view = None
     produced: list[Token] = []
     for arc in binding.transition.outputs:
+        put = merged_data
+        if arc.data is not None:
+            view = view or replace(binding.view(), data=merged_data, metadata=merged_metadata, input=data)
+            try:
+                put = fill(arc.data, view, merged_data)
+            except ExpressionFailed as error:
+                reason = {"kind": "expression", "message": f'the output to "{arc.place}": {error}', "place": arc.place}
+                raise NotEnabled(binding.transition.id, [reason]) from error
         for _ in range(arc.weight):
-            if not produced:
-                carrier = binding.named
-                produced.append(
-                    Token(carrier.id, arc.place, merged_data, merged_metadata, version=carrier.version + 1, entered=seq)
-                )
-            else:
-                produced.append(Token(new_id(), arc.place, merged_data, merged_metadata, entered=seq))
+            id_, version = (new_id(), 1) if produced else (binding.named.id, binding.named.version + 1)
+            produced.append(Token(id_, arc.place, put, merged_metadata, version, entered=seq, arrived=now))
     return Change(binding.consumed, tuple(produced))
 
 
@@ -81,120 +60,44 @@ def amend(token: Token, data: Mapping[str, Any], metadata: Mapping[str, Any]) ->
     return Change((token,), (merged,))
 
 
-def available(net: Net, marking: Marking, token: Token) -> list[Transition]:
+def available(net: Net, marking: Marking, token: Token, now: float | None = None) -> list[Transition]:
     """The transitions that may be fired with this token now, in order of definition; never a step's outcomes."""
     return [
         transition
         for transition in net.leaving.get(token.place, ())
-        if transition.kind != "outcome" and isinstance(find_binding(net, transition, marking, token), Binding)
+        if transition.kind != "outcome" and isinstance(find_binding(net, transition, marking, token, now), Binding)
     ]
 
 
-def _bind(
-    net: Net, transition: Transition, arcs: tuple[Arc, ...], marking: Marking, token: Token
-) -> Binding | list[Reason]:
-    reasons = [*_missing(arcs, marking), *_inhibited(transition, marking), *_full(net, transition, arcs, marking)]
-    if reasons:
-        return reasons
-    refusal: list[Reason] = []
-    for tried, taken in enumerate(_choices(arcs, marking, token)):
-        if tried >= SEARCH_LIMIT:
-            message = f"none of the first {SEARCH_LIMIT} combinations of partner tokens passed the guard"
-            return [*refusal, {"kind": "search_limit", "message": message}]
-        ids = {each.id for each in taken}
-        missing_reads = _missing(transition.reads, marking, ids)
-        failed = missing_reads or _guard_failures(transition, token, taken)
-        if not failed:
-            partners = tuple(each for each in taken if each.id != token.id)
-            swept = tuple(each for place in transition.resets for each in marking.at(place) if each.id not in ids)
-            return Binding(transition, token, partners, tuple({each.id: each for each in swept}.values()))
-        refusal = refusal or failed
-    return refusal
+def choose(
+    net: Net,
+    marking: Marking,
+    now: float,
+    among: Iterable[Transition] | None = None,
+    skip: frozenset[str] = frozenset(),
+) -> Binding | None:
+    """The firing that comes next by itself, of all spontaneous transitions or of these; None: the net is quiet.
 
-
-def _choices(arcs: tuple[Arc, ...], marking: Marking, token: Token) -> Iterator[tuple[Token, ...]]:
-    """Every way to take the tokens of all input arcs, with `token` among them, oldest first."""
-    per_arc: list[Iterator[tuple[Token, ...]]] = []
-    for arc in arcs:
-        here = marking.at(arc.place)
-        if arc.place == token.place:
-            others = tuple(each for each in here if each.id != token.id)
-            per_arc.append((token, *rest) for rest in itertools.combinations(others, arc.weight - 1))
-        else:
-            per_arc.append(itertools.combinations(here, arc.weight))
-    if len(per_arc) == 1:
-        return per_arc[0]
-    # product() stores its arguments whole, so each is cut to what the search could look at anyway.
-    cut = [itertools.islice(choices, SEARCH_LIMIT + 1) for choices in per_arc]
-    return (tuple(itertools.chain.from_iterable(choice)) for choice in itertools.product(*cut))
-
-
-def _guard_failures(transition: Transition, token: Token, taken: tuple[Token, ...]) -> list[Reason]:
-    if not transition.guard:
-        return []
-    bound = Binding(transition, token, tuple(each for each in taken if each.id != token.id), ())
-    data, metadata = _merged(bound, "data"), _merged(bound, "metadata")
-    failures: list[Reason] = []
-    for index, rule in enumerate(transition.guard):
-        verdict = evaluate(rule, data, metadata)
-        if not verdict.passed:
-            failures.append({"kind": "guard", "condition": index, "message": verdict.reason})
-    return failures
-
-
-def _merged(binding: Binding, part: str) -> dict[str, Any]:
-    """One view of the binding's fields: the named token's win over its partners', older partners' over younger's."""
-    view: dict[str, Any] = {}
-    for token in reversed(binding.partners):
-        view.update(getattr(token, part))
-    view.update(getattr(binding.named, part))
-    return view
-
-
-def _elsewhere(transition: Transition, token: Token) -> Reason:
-    needed = list(transition.source_places)
-    return {
-        "kind": "token_elsewhere",
-        "message": f'the token is in "{token.place}" and must be in {_either(needed)}',
-        "place": token.place,
-        "needed": needed,
-    }
-
-
-def _missing(arcs: tuple[Arc, ...], marking: Marking, taken: set[str] | None = None) -> list[Reason]:
-    reasons: list[Reason] = []
-    for arc in arcs:
-        present = sum(1 for token in marking.at(arc.place) if token.id not in (taken or ()))
-        if present < arc.weight:
-            message = f'"{arc.place}" has {present} of the {arc.weight} tokens needed'
-            reasons.append({"kind": "missing_tokens", "message": message, "place": arc.place, "present": present})
-    return reasons
-
-
-def _inhibited(transition: Transition, marking: Marking) -> list[Reason]:
-    reasons: list[Reason] = []
-    for arc in transition.inhibitors:
-        present = len(marking.at(arc.place))
-        if present >= arc.weight:
-            message = f'"{arc.place}" has {present} tokens and must have fewer than {arc.weight}'
-            reasons.append({"kind": "inhibited", "message": message, "place": arc.place, "present": present})
-    return reasons
-
-
-def _full(net: Net, transition: Transition, arcs: tuple[Arc, ...], marking: Marking) -> list[Reason]:
-    taken = {arc.place: arc.weight for arc in arcs}
-    reasons: list[Reason] = []
-    for arc in transition.outputs:
-        capacity = net.places[arc.place].capacity
-        if capacity is None:
+    `skip` holds ids of transitions whose firing just failed.
+    """
+    best: tuple[tuple[int, float, int], Binding] | None = None
+    for transition in net.spontaneous if among is None else among:
+        if transition.id in skip or (best is not None and transition.priority < -best[0][0]):
             continue
-        left = 0 if arc.place in transition.resets else len(marking.at(arc.place)) - taken.get(arc.place, 0)
-        if left + arc.weight > capacity:
-            message = f'"{arc.place}" would hold {left + arc.weight} tokens and has room for {capacity}'
-            reasons.append({"kind": "full", "message": message, "place": arc.place, "capacity": capacity})
-    return reasons
+        binding = find_any(net, transition, marking, now)
+        if binding is None or binding.ready_at > now + CLOCK_GRAIN:
+            continue
+        rank = (-transition.priority, binding.ready_at, binding.since[1])
+        if best is None or rank < best[0]:
+            best = (rank, binding)
+    return best[1] if best else None
 
 
-def _either(places: list[str]) -> str:
-    quoted = [f'"{place}"' for place in places]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+def next_due(net: Net, marking: Marking, now: float) -> float | None:
+    """The earliest time after `now` at which a spontaneous transition becomes due if nothing else happens."""
+    due: list[float] = []
+    for transition in net.spontaneous:
+        if transition.due:
+            ready = (binding.ready_at for binding in bindings(net, transition, marking))
+            due.extend(itertools.islice((each for each in ready if each > now + CLOCK_GRAIN), 1))
+    return min(due, default=None)

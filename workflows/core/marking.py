@@ -23,6 +23,8 @@ class Token:
     version: int = 1
     entered: int = 0
     """The case's sequence number at which it came to this place: first in, first out."""
+    arrived: float = field(default=0.0, compare=False)
+    """When that was, in seconds of POSIX time: what firing intervals count from. It follows from `entered`."""
 
 
 @dataclass(frozen=True, slots=True)
