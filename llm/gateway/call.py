@@ -241,6 +241,11 @@ class Call:
             overhead_us=self.overhead_us(),
         )
 
+    def name_provider(self, error: LlmError) -> None:
+        """Say the provider's name where the error has its address, which is no client's business."""
+        if self.route is not None and self.deployment is not None:
+            error.message = error.message.replace(str(self.route.origin), f"Provider {self.deployment.provider.name}")
+
     def refuse(self, error: LlmError, cost: int = 0) -> None:
         """Answer with an error in the shape of the operation."""
         headers = self.headers(JSON[1], self.overhead_us(), cost)

@@ -62,6 +62,7 @@ async def answer(exchange: Exchange, gateway: Gateway, operation: Operation) -> 
         # reserve: the worst case (request.output_limit, request.choices) of this call, from a lease
         await _attempt(call, candidates, gateway)
     except LlmError as error:
+        call.name_provider(error)
         await _fail(call, error)
         _forget_traceback(error)
     except Exception:  # the edge: a defect becomes a 500 with its trace in our log, never in the answer
@@ -87,7 +88,7 @@ async def _attempt(call: Call, candidates: Sequence[Deployment], gateway: Gatewa
             try:
                 return await _ask(call, gateway, deployment, route)
             except ProviderError as error:
-                error.message = error.message.replace(str(route.origin), f"Provider {deployment.provider.name}")
+                call.name_provider(error)
                 gateway.metrics.count_upstream_error(deployment.provider.name, error.cause)
                 if not error.retryable or call.attempts >= MAX_ATTEMPTS or call.exchange.started:
                     raise

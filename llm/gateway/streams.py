@@ -47,6 +47,8 @@ async def relay(call: Call, gateway: Gateway, types: tuple[bytes, ...]) -> None:
         failure = await stream.run(provider, reply)
     finally:
         call.provider_ns += time.perf_counter_ns() - waited
+    if failure is not None:
+        call.name_provider(failure)
     _settle(call, gateway, failure, decoder)
 
 

@@ -1,60 +1,15 @@
 """The fault table: what a client sees, what is booked and which connections live on, for each fault of the sandbox.
 
-`test_fault_table.py` plays every row against a gateway, and compares `docs/reference/faults.md` with `lines()`. A row
-says everything that differs; what all rows have in common (one record, one attempt) is in the test.
+`test_fault_table.py` plays every row against a gateway, and compares `docs/reference/faults.md` with them. A row says
+everything that differs; what all rows have in common (one record, one attempt) is in the test. Here: OpenAI's wire on
+both sides, one operation after the other. Next file: `fault_wires.py`, the other wires.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from billing.core.pricing import Usage
-
-INPUT, OUTPUT = 4, 18
-"""What the sandbox counts for the requests of the table: `Hi`, and its sentence about it."""
-NOTHING = Usage()
-REPORTED = Usage(INPUT, output=OUTPUT)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One fault and what comes of it. `operation` is a key of the test's OPERATIONS."""
-
-    operation: str
-    fault: str
-    streamed: bool
-    status: int = 200
-    """HTTP status for the client."""
-    code: str | None = None
-    """The error's `code`: in the body, or with status 200 in the last event of the stream."""
-    retry_after: str | None = None
-    outcome: str = "ok"
-    usage: Usage = REPORTED
-    estimated: bool = False
-    upstream_kept: bool = True
-    """Whether the connection to the provider is used again."""
-    changed: bool = False
-    """The whole answer is not the provider's bytes."""
-
-    @property
-    def in_band(self) -> bool:
-        return self.status == 200 and self.code is not None
-
-    def line(self) -> str:
-        """The row as the page shows it."""
-        seen = f"{self.status}"
-        if self.code:
-            seen += f", then the event `{self.code}`" if self.in_band else f" `{self.code}`"
-        if self.retry_after:
-            seen += f", Retry-After {self.retry_after}"
-        tokens = "no tokens" if self.usage == NOTHING else "estimated" if self.estimated else "as reported"
-        form = "streamed" if self.streamed else "whole"
-        upstream = "kept" if self.upstream_kept else "closed"
-        return f"| {self.operation} | `{self.fault}` | {form} | {seen} | {self.outcome}, {tokens} | {upstream} |"
-
-
-def lines() -> list[str]:
-    """The table of the page."""
-    return [row.line() for row in ROWS]
+from tests.gateway.fault_row import NOTHING, OUTPUT, REPORTED, Row
 
 
 def _refused(operation: str, streamed: bool) -> list[Row]:
@@ -111,9 +66,8 @@ def _whole(operation: str, right: Usage, estimate: Usage) -> list[Row]:
 def _streamed(operation: str, right: Usage, cut: Usage, none: Usage) -> list[Row]:
     """`cut`: our estimate after two events; `none`: of a whole stream without usage."""
 
-    said = (
-        "server_error" if operation == "responses" else "provider_error"
-    )  # the sandbox's code, or ours if it has none
+    # The sandbox's code, or ours if it has none.
+    said = "server_error" if operation == "responses" else "provider_error"
 
     def row(fault: str, usage: Usage = right, **more: Any) -> Row:
         return Row(operation, fault, True, usage=usage, **more)
@@ -174,4 +128,4 @@ RESPONSES = [
 EMBEDDINGS = [*_refused("embeddings", False)[3:6], *_whole("embeddings", Usage(1), Usage(10))]
 ALIKE = ("delay", "drip", "rate", "hang=before", "hang=0", "cut=before")
 """Nothing of an operation is reached by these: they are played once, for chat."""
-ROWS = [*CHAT, *(row for row in [*COMPLETIONS, *RESPONSES, *EMBEDDINGS] if not row.fault.startswith(ALIKE))]
+OPENAI_ROWS = [*CHAT, *(row for row in [*COMPLETIONS, *RESPONSES, *EMBEDDINGS] if not row.fault.startswith(ALIKE))]

@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from billing.core.pricing import Usage
 from llm.core.conversation import Conversation, Image, Message, Part, ToolResult
-from llm.core.deltas import ArgumentsDelta, Delta, RefusalDelta, TextDelta, ThinkingDelta
+from llm.core.deltas import ArgumentsDelta, Delta, Finished, RefusalDelta, TextDelta, ThinkingDelta
 from llm.core.deployment import header_value
 from llm.core.dialects.client_wires import ClientWire, DeltaWriter
 from llm.core.dialects.crossing import EVENT_STREAM
@@ -107,15 +107,14 @@ class Bridge:
 class BridgedStream:
     """A `StreamDecoder`."""
 
-    __slots__ = ("_attempt", "_deltas", "_ending", "_letters", "_pieces", "_sent", "_writer", "done", "finished")
+    __slots__ = ("_attempt", "_deltas", "_ended", "_ending", "_letters", "_pieces", "_sent", "_writer", "done")
 
     def __init__(self, attempt: Attempt, deltas: DeltaDecoder, writer: DeltaWriter) -> None:
         self._attempt = attempt
         self._deltas = deltas
         self._writer = writer
-        self._pieces = self._letters = 0
-        self._sent = False
-        self.done = self.finished = False
+        self._pieces = self._letters = self._ended = 0
+        self._sent = self.done = False
         self._ending: bytes | None = None
 
     @property
@@ -131,17 +130,22 @@ class BridgedStream:
         return self._deltas.error
 
     @property
+    def finished(self) -> bool:
+        """Every choice has said why it ended: nothing is missing but the wire's own mark."""
+        return self._ended >= self._attempt.request.choices
+
+    @property
     def estimated(self) -> bool:
         """Whether `usage` is in part our own estimate: the answer was cut off before its last count."""
-        known = self._deltas.usage
-        return known is not None and not self.done and known.completion_total < self.estimate_output()
+        return self._deltas.usage is not None and not self.done and not self.finished
 
     @property
     def usage(self) -> Usage | None:
         known = self._deltas.usage
         if known is None or not self.estimated:
             return known
-        return msgspec.structs.replace(known, output=self.estimate_output() - known.reasoning - known.audio_output)
+        written = self.estimate_output() - known.reasoning - known.audio_output
+        return msgspec.structs.replace(known, output=max(written, known.output))
 
     def feed(self, data: bytes) -> bytes:
         return self._pass(self._deltas.feed(data))
@@ -149,9 +153,8 @@ class BridgedStream:
     def finish(self) -> bytes:
         """What is left; an answer without any content has its first event only now."""
         block = self._pass(self._deltas.finish())
-        if not self.done or self._deltas.error is not None:
-            return block
-        if self._sent:
+        complete = (self.done or self.finished) and self._deltas.error is None
+        if self._sent or not complete:
             return block
         first, end, self._ending = self.ending.partition(b"\n\n")
         return block + first + end
@@ -168,6 +171,8 @@ class BridgedStream:
             if isinstance(delta, TextDelta | ArgumentsDelta | ThinkingDelta | RefusalDelta):
                 self._pieces += 1
                 self._letters += len(delta.text)
+            elif isinstance(delta, Finished):
+                self._ended += 1
         self.done = self._deltas.done
         block = self._writer.write(deltas) if deltas else b""
         self._sent = self._sent or bool(block)

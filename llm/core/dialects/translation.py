@@ -95,7 +95,7 @@ def made_id(prefix: str, seed: str, number: int) -> str:
 def broken(provider: str, body: bytes) -> ProviderBroken:
     """What came is not an answer; its beginning is kept for the log, never for the client."""
     return ProviderBroken(
-        f"{provider} answered with something that is no answer.", body=body[:200].decode(errors="replace")
+        f"Provider {provider} answered with something that is no answer.", body=body[:200].decode(errors="replace")
     )
 
 

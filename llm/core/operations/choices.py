@@ -151,11 +151,14 @@ class Chunks:
     def _pass(self, block: bytes) -> bytes:
         block = self._sift(block)
         if block:
-            size = len(block)
+            size = len(block) - (0 if self.first else _about_the_prompt(block))
+            if not size:
+                return block
             if self.first and size > LARGE_BLOCK:  # only for the estimate: not worth another look
                 events = size // self.first
             else:
                 events = block.count(b"\n\n") + (block.count(b"\n\r\n") if b"\r" in block else 0)
+                events -= size < len(block)
                 self.first = self.first or size // max(events, 1)
             self.events += events
             self.bytes_out += size
@@ -198,3 +201,9 @@ class Chunks:
         if found is not None and self._attempt.request.wants_cost:
             return b"data: " + with_cost(data, found, self._attempt.deployment.model.price) + b"\n\n"
         return event
+
+
+def _about_the_prompt(block: bytes) -> int:
+    """Bytes of a first event without choices, as Azure sends it: nothing of it was written by the model."""
+    end = block.find(b"\n\n") + 2
+    return end if end > 1 and b'"choices":[]' in block[:end] else 0

@@ -10,7 +10,7 @@ BYTES_PER_TOKEN = 4
 NOT_WRITTEN = frozenset(
     {
         *("id", "call_id", "item_id", "type", "role", "status", "object", "finish_reason", "native_finish_reason"),
-        *("logprobs", "annotations", "encrypted_content", "signature"),
+        *("logprobs", "annotations", "encrypted_content", "signature", "content_filter_results"),
     }
 )
 """Members that hold text which is not the model's."""

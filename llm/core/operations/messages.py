@@ -16,6 +16,7 @@ from llm.core.dialects import anthropic_messages
 from llm.core.dialects.anthropic.decoding import WireUsage, usage_of
 from llm.core.errors import InvalidRequest, LlmError, ProviderBroken, ProviderError
 from llm.core.operations import members
+from llm.core.operations.estimate import tokens_written
 from llm.core.operations.operation import Attempt, Changes, DecodeError, Positive, Request
 
 name = "messages"
@@ -24,6 +25,7 @@ embeds = False
 metered = True
 error_body = anthropic_messages.error_body
 error_event = anthropic_messages.error_event
+STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 TELLING = re.compile(rb'"type"\s*:\s*"(?:message_(?:start|delta|stop)|error)"')
 
 
@@ -94,8 +96,8 @@ def read_usage(body: bytes) -> Usage | None:
 
 
 def estimate_output(body: bytes) -> int:
-    """Four bytes of the content to a token."""
-    return sum(len(bytes(block)) for block in _reply.decode(body).content) // 4
+    """See `Operation`."""
+    return tokens_written(msgspec.json.decode(body)["content"])
 
 
 def stream(attempt: Attempt, decode_error: DecodeError) -> "Events":
@@ -127,19 +129,19 @@ class Events:
         self._told = WireUsage()
         self.done = self.finished = False
         self.error: ProviderError | None = None
-        self.ending = b""
+        self.ending = STOP
 
     @property
     def estimated(self) -> bool:
         known = usage_of(self._told)
-        return known is not None and not self.finished and known.completion_total < self.estimate_output()
+        return known is not None and not self.finished
 
     @property
     def usage(self) -> Usage | None:
         known = usage_of(self._told)
         if known is None or not self.estimated:
             return known
-        return msgspec.structs.replace(known, output=self.estimate_output() - known.reasoning)
+        return msgspec.structs.replace(known, output=max(self.estimate_output() - known.reasoning, known.output))
 
     def feed(self, data: bytes) -> bytes:
         try:

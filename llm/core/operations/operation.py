@@ -105,8 +105,11 @@ class StreamDecoder(Protocol):
 
     done: bool
     """The provider said that the answer is complete."""
-    finished: bool
-    """A finish reason was seen: with a clean end this is a whole answer even if the provider did not say so."""
+
+    @property
+    def finished(self) -> bool:
+        """A finish reason was seen: with a clean end this is a whole answer even if the provider did not say so."""
+        ...
 
     @property
     def error(self) -> ProviderError | None:
