@@ -9,6 +9,7 @@ class WorkflowsConfig(AppConfig):
 
     def ready(self) -> None:
         from workflows import actions
-        from workflows.actions import functions
+        from workflows.actions import functions, human
 
         actions.register(functions.KIND, functions.run)
+        actions.register(human.KIND, human.run)

@@ -44,8 +44,9 @@ def run_effect(effect_id: str) -> str:
 
 @shared_task(name="workflows.tasks.sweep", ignore_result=True)
 def sweep() -> int:
-    """End effects whose last attempt died; tell workers again of those that wait; returns how many were told."""
+    """End effects whose last attempt died, settle people's tasks, tell workers again; returns how many were told."""
     now = timezone.now()
+    services.settle_tasks(now)
     for effect_id, attempt in outbox.given_up(now):
         message = f"The worker stopped without a word in attempt {attempt}, the last one."
         services.fail(effect_id, attempt, message, retryable=False)

@@ -16,6 +16,10 @@
     ├── TokenConflict          TOKEN_CONFLICT          another firing was faster, or the expected version is gone
     ├── SubscriberTooSlow      SUBSCRIBER_TOO_SLOW     `details.after` is where to go on
     ├── IdempotencyMismatch    IDEMPOTENCY_MISMATCH    the key was used before for something else
+    ├── TaskNotFound           TASK_NOT_FOUND
+    ├── TaskConflict           TASK_CONFLICT           another person was faster, or the task is over
+    ├── TaskNotYours           TASK_NOT_YOURS          it is for somebody else
+    ├── FormInvalid            FORM_INVALID            `details.violations`: what of the answer does not fit, with paths
     └── EffectFailed           EFFECT_FAILED           raised by effect handlers; says whether to try again
 
 `code` and `details` are shown to API clients as they are, so both hold plain JSON values and no secrets.
@@ -166,6 +170,39 @@ class SubscriberTooSlow(WorkflowError):
     def __init__(self, after: int) -> None:
         super().__init__(
             f"Events came faster than they were taken; subscribe again with after: {str(after)!r}.", after=str(after)
+        )
+
+
+class TaskNotFound(WorkflowError):
+    code = "TASK_NOT_FOUND"
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"There is no task {task_id!r}; query `tasks` lists them.", taskId=task_id)
+
+
+class TaskConflict(WorkflowError):
+    """Another person was faster, or the task is over. Read it again."""
+
+    code = "TASK_CONFLICT"
+
+
+class TaskNotYours(WorkflowError):
+    """The task is for another person, or for a group the person is not in."""
+
+    code = "TASK_NOT_YOURS"
+
+
+class FormInvalid(WorkflowError):
+    """An answer that does not fit the task's form. `violations`: (path, message) pairs."""
+
+    code = "FORM_INVALID"
+
+    def __init__(self, task_id: str, violations: Sequence[tuple[str, str]]) -> None:
+        said = "; ".join(f"{path or 'the answer'} {message}" for path, message in violations)
+        super().__init__(
+            f"The answer does not fit the task's form: {said}.",
+            taskId=task_id,
+            violations=[{"path": path, "message": message} for path, message in violations],
         )
 
 

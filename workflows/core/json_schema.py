@@ -3,7 +3,7 @@
 Promises: nothing is fetched from anywhere (references stay inside the schema), and a message names the place and the
 rule but never repeats the value, which may be secret or large. Formats checked: date, date-time, time, email, uuid.
 Not promised: that a `pattern` or a web of references ends soon on every value; a schema from people who are not trusted
-is read with `trusted=False`, which refuses both. Next: `json_schema_library.py`, `functions.py`.
+is read with `trusted=False`, which refuses both. Next: `forms.py`, `functions.py`.
 """
 
 import json

@@ -15,6 +15,7 @@ from typing import Any
 
 from workflows.core.errors import BadDefinition
 from workflows.core.expressions import parse_expression, parse_template
+from workflows.core.forms import check_form
 from workflows.core.net import Kind, Work
 from workflows.core.written import only, read_choice, read_list, read_object, read_seconds, read_text, without_nothing
 
@@ -65,7 +66,7 @@ def _check_settings(kind: Kind, settings: dict[str, Any], path: str) -> None:
         if key in settings:
             read_text(settings[key], f"{path}.{key}")
     if "form" in settings:
-        read_object(settings["form"], f"{path}.form")
+        check_form(settings["form"], f"{path}.form")
     if "deadline" in settings:
         settings["deadline"] = read_seconds(settings["deadline"], f"{path}.deadline")
     if "escalation" in settings:

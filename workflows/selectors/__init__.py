@@ -2,7 +2,7 @@
 
 `rows` finds workflows and tokens, `markings` answers what may fire and proves that the log and the token rows agree,
 `log` reads the log for live views and case pages, `cases` answers for whole cases, `archive` reads old ones,
-`pictures` gathers what a picture shows.
+`pictures` gathers what a picture shows, `human_tasks` finds what waits for people.
 """
 
 from workflows.selectors.archive import archived_effects
@@ -18,6 +18,7 @@ from workflows.selectors.cases import (
     transitions_of_case,
     versions,
 )
+from workflows.selectors.human_tasks import CANCEL, ESCALATE, EXPIRE, due_tasks, existing_task, task, tasks
 from workflows.selectors.log import (
     LogEntry,
     TokenState,
@@ -55,6 +56,9 @@ from workflows.selectors.rows import (
 )
 
 __all__ = [
+    "CANCEL",
+    "ESCALATE",
+    "EXPIRE",
     "HISTORY_MAXIMUM",
     "PAGE_MAXIMUM",
     "CaseTransition",
@@ -65,7 +69,9 @@ __all__ = [
     "available_transitions",
     "case",
     "cases",
+    "due_tasks",
     "existing_case",
+    "existing_task",
     "existing_token",
     "existing_workflow",
     "final_places_of",
@@ -87,6 +93,8 @@ __all__ = [
     "read_log",
     "stored_marking",
     "take_fence",
+    "task",
+    "tasks",
     "token",
     "tokens",
     "tokens_of_case",

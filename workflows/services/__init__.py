@@ -1,13 +1,22 @@
 """Writes of the workflow engine: each public function is one transaction (or a savepoint of the caller's).
 
 `definitions` makes workflows and versions, `migration` moves running cases to another one, `firing` makes and moves
-tokens, `effects` ends and asks for work outside, `places` says which places ask for it, `seeds` holds the two workflows
-that exist from the start, `journal` appends to the log, `life` says when a case is finished.
+tokens, `effects` ends and asks for work outside, `places` says which places ask for it, `human_tasks` lets people do
+theirs, `seeds` holds the two workflows that exist from the start, `journal` appends to the log, `life` says when a case
+is finished.
 """
 
 from workflows.services.definitions import create_workflow, update_workflow
 from workflows.services.effects import COMPLETED, DUPLICATE, FENCED, ORPHANED, complete, enqueue, fail, retry_now
 from workflows.services.firing import create_token, fire
+from workflows.services.human_tasks import (
+    claim_task,
+    complete_task,
+    escalate_task,
+    open_task,
+    release_task,
+    settle_tasks,
+)
 from workflows.services.migration import CaseMigration, MigrationPage, migrate_cases
 from workflows.services.places import attach_action, detach_action
 from workflows.services.seeds import seed_workflows
@@ -20,15 +29,21 @@ __all__ = [
     "CaseMigration",
     "MigrationPage",
     "attach_action",
+    "claim_task",
     "complete",
+    "complete_task",
     "create_token",
     "create_workflow",
     "detach_action",
     "enqueue",
+    "escalate_task",
     "fail",
     "fire",
     "migrate_cases",
+    "open_task",
+    "release_task",
     "retry_now",
     "seed_workflows",
+    "settle_tasks",
     "update_workflow",
 ]

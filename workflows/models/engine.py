@@ -112,14 +112,19 @@ class Firing(models.Model):
     CREATED, FIRED = "token_created", "transition_fired"
     EFFECT_COMPLETED, EFFECT_FAILED = "effect_completed", "effect_failed"
     MIGRATED = "case_migrated"
+    TASK_CREATED, TASK_CLAIMED, TASK_RELEASED = "task_created", "task_claimed", "task_released"
+    TASK_ESCALATED, TASK_COMPLETED = "task_escalated", "task_completed"
+    TASK_EXPIRED, TASK_CANCELLED = "task_expired", "task_cancelled"
+    KINDS = (
+        *(CREATED, FIRED, EFFECT_COMPLETED, EFFECT_FAILED, MIGRATED),
+        *(TASK_CREATED, TASK_CLAIMED, TASK_RELEASED, TASK_ESCALATED, TASK_COMPLETED, TASK_EXPIRED, TASK_CANCELLED),
+    )
 
     id = models.BigAutoField(primary_key=True)
     workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="firings", db_index=False)
     case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="firings", db_index=False)
     seq = models.PositiveBigIntegerField()
-    kind = models.CharField(
-        max_length=20, choices=[(kind, kind) for kind in (CREATED, FIRED, EFFECT_COMPLETED, EFFECT_FAILED, MIGRATED)]
-    )
+    kind = models.CharField(max_length=20, choices=[(kind, kind) for kind in KINDS])
     transition = models.CharField(max_length=200, blank=True, default="")
     token = models.ForeignKey(
         Token, on_delete=models.PROTECT, related_name="firings", db_index=False, help_text="The named token."

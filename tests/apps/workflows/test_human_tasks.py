@@ -1,0 +1,283 @@
+"""People's tasks: opened once, ended once, by whom they are for, with an answer that fits, or by the clock."""
+
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.utils import timezone
+
+from tests.apps.workflows.conftest import together
+from workflows import outbox, selectors, services, tasks
+from workflows.core.effects import EffectRun
+from workflows.core.errors import (
+    BadDefinition,
+    BadInput,
+    FormInvalid,
+    TaskConflict,
+    TaskNotFound,
+    TaskNotYours,
+    WorkflowError,
+)
+from workflows.models import Firing, HumanTask, OutboxEffect, Token, WorkflowVersion
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+FORM: dict[str, Any] = {
+    "type": "object",
+    "required": ["approved"],
+    "properties": {
+        "approved": {"type": "boolean", "title": "Approve it?"},
+        "note": {"type": "string", "maxLength": 20},
+        "until": {"type": "string", "format": "date"},
+    },
+}
+
+
+def signing(**work: Any) -> dict[str, Any]:
+    """A contract is signed by a person; if nobody does, it expires."""
+    work = {"title": "Sign the contract", "form": FORM, "input": {"name": "data.name"}, **work}
+    step = {"id": "sign", "kind": "human", "fromPlaces": ["new"], "toPlace": "signed", "work": work}
+    step["outcomes"] = {"timeout": ["late"], "cancelled": ["new"]}
+    places = ["new", "signed", "late"]
+    return {"id": "contract", "name": "Contract", "places": places, "initialPlace": "new", "transitions": [step]}
+
+
+def opened(**work: Any) -> HumanTask:
+    """The task of a token that came to the step."""
+    services.create_workflow(signing(**work))
+    token = services.create_token("contract", data={"name": "Ann", "salary": 7})
+    services.fire(str(token.pk), "sign")
+    return services.open_task(claimed(str(token.pk)))
+
+
+def claimed(token_id: str) -> EffectRun:
+    """The step's effect as its handler gets it."""
+    step = selectors.net_of(WorkflowVersion.objects.get()).steps["sign"]
+    run = outbox.claim(services.enqueue("human", step.work.reference, token_id=token_id), timezone.now())
+    assert run is not None and run.token is not None
+    return replace(run, step="sign", input={"name": run.token.data.get("name")}, settings=step.work.settings)
+
+
+def token_of(task: HumanTask) -> Token:
+    return Token.objects.get(pk=task.token_id)
+
+
+def log_of(task: HumanTask) -> list[tuple[str, str]]:
+    kinds = Firing.objects.filter(case=task.case_id, kind__startswith="task_").order_by("seq")
+    return list(kinds.values_list("kind", "triggered_by"))
+
+
+def test_a_token_at_a_human_step_opens_one_task_that_shows_what_the_step_says() -> None:
+    task = opened(assignee="bob", deadline="P1D", escalation={"after": "PT1H", "group": "bosses"})
+    assert (task.title, task.transition, task.state, task.assignee) == ("Sign the contract", "sign", "open", "bob")
+    assert (task.data, task.form["required"]) == ({"name": "Ann"}, ["approved"])
+    assert task.deadline is not None and task.escalate_at is not None
+    assert (task.deadline - task.created_at, task.escalate_at - task.created_at) == (
+        timedelta(days=1),
+        timedelta(hours=1),
+    )
+    assert task.escalation == {"group": "bosses"}
+    assert token_of(task).place == "sign.running"
+    assert log_of(task) == [("task_created", "")]
+
+
+def test_completing_it_sends_the_token_on_with_the_answer() -> None:
+    task = opened(assignee="bob")
+    services.claim_task(str(task.pk), "bob")
+    done = services.complete_task(str(task.pk), "bob", {"approved": True, "note": "fine"})
+    assert (done.state, done.completed_by, done.result) == ("completed", "bob", {"approved": True, "note": "fine"})
+    token = token_of(task)
+    assert token.data == {"name": "Ann", "salary": 7, "approved": True, "note": "fine"}
+    assert log_of(task) == [("task_created", ""), ("task_claimed", "bob"), ("task_completed", "bob")]
+    assert OutboxEffect.objects.get().state == "done"
+    assert selectors.fold_log(token.case_id) == selectors.stored_marking(token.case_id)
+
+
+def test_the_same_answer_once_more_changes_nothing_and_another_is_refused() -> None:
+    task = opened()
+    services.complete_task(str(task.pk), "bob", {"approved": True})
+    assert services.complete_task(str(task.pk), "bob", {"approved": True}).state == "completed"
+    for user, answer in (("bob", {"approved": False}), ("eve", {"approved": True})):
+        with pytest.raises(TaskConflict, match=r"is completed by bob\."):
+            services.complete_task(str(task.pk), user, answer)
+    with pytest.raises(TaskConflict):
+        services.claim_task(str(task.pk), "eve")
+    assert Firing.objects.filter(kind=Firing.TASK_COMPLETED).count() == 1
+
+
+def test_of_six_people_who_complete_it_at_once_one_succeeds() -> None:
+    task = opened()
+    people = [f"p{number}" for number in range(6)]
+    outcomes = together(6, lambda n: services.complete_task(str(task.pk), people[n], {"approved": n % 2 == 0}))
+    won = [each for each in outcomes if isinstance(each, HumanTask)]
+    lost = [each for each in outcomes if isinstance(each, WorkflowError)]
+    assert (len(won), len(lost), {each.code for each in lost}) == (1, 5, {"TASK_CONFLICT"})
+    assert token_of(task).data["approved"] == (won[0].result or {})["approved"]
+    assert Firing.objects.filter(kind=Firing.TASK_COMPLETED).count() == 1
+
+
+def test_of_six_people_who_claim_it_at_once_one_has_it() -> None:
+    task = opened()
+    outcomes = together(6, lambda n: services.claim_task(str(task.pk), f"p{n}"))
+    assert len([each for each in outcomes if isinstance(each, HumanTask)]) == 1
+    holder = HumanTask.objects.get().claimed_by
+    with pytest.raises(TaskConflict, match=f"claimed by {holder}"):
+        services.complete_task(str(task.pk), "somebody", {"approved": True})
+    assert services.claim_task(str(task.pk), holder).claimed_by == holder
+    assert Firing.objects.filter(kind=Firing.TASK_CLAIMED).count() == 1
+    with pytest.raises(TaskConflict):
+        services.release_task(str(task.pk), "somebody")
+    assert services.release_task(str(task.pk), holder).state == "open"
+    assert services.release_task(str(task.pk), holder).state == "open"
+
+
+def test_an_answer_that_does_not_fit_is_refused_with_paths_and_nothing_changes() -> None:
+    task = opened()
+    with pytest.raises(FormInvalid) as caught:
+        services.complete_task(str(task.pk), "bob", {"note": "x" * 21, "until": "soon", "salary": 1_000_000})
+    assert caught.value.details["violations"] == [
+        {"path": "", "message": "lacks 'approved'"},
+        {"path": "", "message": "may not have 'salary'"},
+        {"path": "note", "message": "must have at most 20 characters"},
+        {"path": "until", "message": 'must have the format "date"'},
+    ]
+    assert (HumanTask.objects.get().state, token_of(task).place) == ("open", "sign.running")
+    with pytest.raises(BadInput):
+        services.complete_task(str(task.pk), "bob", {"approved": float("nan")})
+    with pytest.raises(BadInput):
+        services.complete_task(str(task.pk), "", {"approved": True})
+
+
+def test_without_a_form_there_is_nothing_to_say_but_that_it_is_done() -> None:
+    task = opened(form={})
+    with pytest.raises(FormInvalid, match="may not have 'salary'"):
+        services.complete_task(str(task.pk), "bob", {"salary": 1_000_000})
+    assert services.complete_task(str(task.pk), "bob").result == {}
+
+
+def test_a_task_is_for_its_assignee_or_its_group() -> None:
+    group = Group.objects.create(name="legal")
+    User.objects.create_user("lea").groups.add(group)
+    User.objects.create_user("max")
+    task = opened(assignee="bob", group="legal")
+    for stranger in ("max", "nobody"):
+        for act in (
+            partial(services.claim_task, str(task.pk), stranger),
+            partial(services.complete_task, str(task.pk), stranger, {"approved": True}),
+        ):
+            with pytest.raises(TaskNotYours, match="is for bob or group legal, not for"):
+                act()
+    assert services.claim_task(str(task.pk), "lea").claimed_by == "lea"
+    services.release_task(str(task.pk), "lea")
+    assert services.claim_task(str(task.pk), "bob").claimed_by == "bob"
+    assert services.claim_task(str(task.pk), "max", anyone=True).claimed_by == "max"
+
+
+def test_a_group_django_does_not_know_is_left_to_the_caller() -> None:
+    task = opened(group="elsewhere")
+    assert services.claim_task(str(task.pk), "anna").claimed_by == "anna"
+
+
+def test_whose_tasks_they_are() -> None:
+    User.objects.create_user("lea").groups.add(Group.objects.create(name="legal"))
+    task = opened(group="legal")
+
+    def of(user: str) -> list[HumanTask]:
+        return list(selectors.tasks(limit=10, states=["open", "claimed"], user=user))
+
+    assert (of("lea"), of("bob")) == ([task], [])
+    services.claim_task(str(task.pk), "lea")
+    assert (of("lea"), of("bob")) == ([task], [])
+    assert list(selectors.tasks(limit=10, case_id=str(task.case_id), group="legal")) == [task]
+    assert list(selectors.tasks(limit=10, workflow_id="other")) == []
+    with pytest.raises(BadInput, match="is no state; known: open, claimed"):
+        selectors.tasks(limit=10, states=["done"])
+    for wrong in ("nonsense", "00000000-0000-0000-0000-000000000000"):
+        with pytest.raises(TaskNotFound):
+            services.claim_task(wrong, "bob")
+
+
+def test_a_deadline_that_passes_is_the_outcome_timeout() -> None:
+    task = opened(deadline="PT1H")
+    tasks.sweep()
+    assert HumanTask.objects.get().state == "open"
+    HumanTask.objects.update(deadline=timezone.now())
+    tasks.sweep()
+    tasks.sweep()
+    assert HumanTask.objects.get().state == "expired"
+    assert log_of(task) == [("task_created", ""), ("task_expired", "deadline")]
+    with pytest.raises(TaskConflict, match="is expired"):
+        services.complete_task(str(task.pk), "bob", {"approved": True})
+
+
+def test_a_person_and_the_deadline_at_the_same_moment_end_it_once() -> None:
+    task = opened(deadline="PT1H")
+    HumanTask.objects.update(deadline=timezone.now())
+    outcomes = together(
+        4,
+        lambda n: tasks.sweep() if n % 2 else services.complete_task(str(task.pk), "bob", {"approved": True}),
+    )
+    assert all(isinstance(each, int | HumanTask | TaskConflict) for each in outcomes), outcomes
+    assert HumanTask.objects.get().state in ("completed", "expired")
+    assert Firing.objects.filter(kind__in=(Firing.TASK_COMPLETED, Firing.TASK_EXPIRED)).count() == 1
+
+
+def test_escalation_takes_it_from_who_sat_on_it() -> None:
+    task = opened(assignee="bob", escalation={"after": "PT1H", "assignee": "boss"})
+    services.claim_task(str(task.pk), "bob")
+    HumanTask.objects.update(escalate_at=timezone.now())
+    tasks.sweep()
+    tasks.sweep()
+    task.refresh_from_db()
+    assert (task.state, task.assignee, task.claimed_by, task.escalate_at) == ("open", "boss", "", None)
+    with pytest.raises(TaskNotYours):
+        services.complete_task(str(task.pk), "bob", {"approved": True})
+    assert log_of(task)[-1] == ("task_escalated", "escalation")
+    with pytest.raises(TaskConflict, match="names nobody to go to"):
+        services.escalate_task(str(task.pk))
+    assert services.complete_task(str(task.pk), "boss", {"approved": True}).state == "completed"
+
+
+def test_a_token_that_leaves_takes_its_task_along() -> None:
+    task = opened()
+    services.fire(str(task.token_id), "sign.cancelled")
+    with pytest.raises(TaskConflict, match="its token has left the step"):
+        services.complete_task(str(task.pk), "bob", {"approved": True})
+    assert (HumanTask.objects.get().state, token_of(task).data) == ("cancelled", {"name": "Ann", "salary": 7})
+
+
+def test_a_task_nobody_looks_at_is_cancelled_by_the_sweep() -> None:
+    task = opened()
+    services.fire(str(task.token_id), "sign.cancelled")
+    tasks.sweep()
+    assert HumanTask.objects.get().state == "cancelled"
+    assert log_of(task)[-1] == ("task_cancelled", "")
+
+
+def test_a_worker_that_died_before_it_could_say_that_it_waits_opens_no_second_task() -> None:
+    first = opened()
+    OutboxEffect.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    again = outbox.claim(str(first.effect_id), timezone.now())
+    assert again is not None
+    services.open_task(replace(again, step="sign"))
+    task = HumanTask.objects.get()
+    assert (task.pk, task.attempt) == (first.pk, 2)
+    assert services.complete_task(str(task.pk), "bob", {"approved": True}).state == "completed"
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"type": "array"}, 'transitions[0].work.form.type: the answer to a form is an object: write "object"'),
+        ({"properties": {"a": {"type": "txt"}}}, "transitions[0].work.form.properties.a.type: "),
+        ({"properties": {"a": {"pattern": "(a+)+$"}}}, "form.properties.a.pattern: is not allowed here"),
+        ({"properties": {"a": {"$ref": "#"}}}, "form.properties.a.$ref: is not allowed here"),
+    ],
+)
+def test_a_form_that_cannot_be_used_is_refused_with_the_workflow(form: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadDefinition) as caught:
+        services.create_workflow(signing(form=form))
+    assert said in str(caught.value)
