@@ -83,4 +83,21 @@ class Prober(Sweeper):
         probe_due()
 
 
-app.steps["worker"].update({Sweeper, Prober})
+class Archivist(Sweeper):
+    """Moves old finished cases to the archive, some at a time, on a thread of its own: no effect waits for it."""
+
+    name_of_thread = "archivist"
+
+    def include_if(self, worker: Any) -> bool:
+        return bool(settings.ARCHIVE_AFTER_DAYS)
+
+    def seconds(self) -> float:
+        return 60.0
+
+    def work(self) -> None:
+        from workflows.tasks import archive
+
+        archive()
+
+
+app.steps["worker"].update({Sweeper, Prober, Archivist})

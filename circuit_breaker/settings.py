@@ -246,6 +246,8 @@ WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 8, 1, 500)
 EFFECT_LEASE_SECONDS = env.seconds("EFFECT_LEASE_SECONDS", 15.0, 1, 3600)
 # How often a worker looks for effects whose message was lost or whose lease ran out.
 SWEEP_SECONDS = env.seconds("SWEEP_SECONDS", 1.0, 0.1, 3600)
+# A case that finished so long ago is moved to the archive, where it can still be read; 0: never.
+ARCHIVE_AFTER_DAYS = env.integer("ARCHIVE_AFTER_DAYS", 30, 0, 36_500)
 FUNCTIONS_FILE = env.text("FUNCTIONS_FILE")  # what workflows may run; without it, nothing
 
 # Results are in the database, and the outbox, not the broker, brings lost work back. See circuit_breaker/celery.py.

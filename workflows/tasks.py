@@ -9,8 +9,10 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from celery import shared_task
+from django.conf import settings
 from django.db import Error, connection
 from django.utils import timezone
 
@@ -21,6 +23,7 @@ from workflows.core.errors import BadInput, EffectFailed
 logger = logging.getLogger(__name__)
 
 HEARTBEATS_PER_LEASE = 3
+ARCHIVE_BATCH = 1_000
 
 
 @shared_task(name=outbox.TASK, ignore_result=True)
@@ -51,6 +54,14 @@ def sweep() -> int:
         message = f"The worker stopped without a word in attempt {attempt}, the last one."
         services.fail(effect_id, attempt, message, retryable=False)
     return outbox.tell_again(now)
+
+
+@shared_task(name="workflows.tasks.archive", ignore_result=True)
+def archive() -> int:
+    """Archive cases that finished ARCHIVE_AFTER_DAYS ago, at most ARCHIVE_BATCH in a call; returns how many."""
+    now = timezone.now()
+    before = now - timedelta(days=settings.ARCHIVE_AFTER_DAYS)
+    return services.archive_finished(before, now, ARCHIVE_BATCH).cases if settings.ARCHIVE_AFTER_DAYS else 0
 
 
 @contextmanager

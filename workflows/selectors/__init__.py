@@ -5,7 +5,7 @@
 `pictures` gathers what a picture shows, `human_tasks` finds what waits for people.
 """
 
-from workflows.selectors.archive import archived_effects
+from workflows.selectors.archive import archived_effects, plain
 from workflows.selectors.cases import (
     CaseTransition,
     case,
@@ -90,6 +90,7 @@ __all__ = [
     "page_size",
     "picture_of_case",
     "picture_of_version",
+    "plain",
     "read_log",
     "stored_marking",
     "take_fence",

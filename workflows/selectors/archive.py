@@ -5,6 +5,7 @@ other. Next: `core/packing.py` for the bytes.
 """
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -45,9 +46,12 @@ def archived_log(case_id: uuid.UUID, after: int, limit: int) -> tuple[list[Firin
 
 
 def archived_tokens(case_id: uuid.UUID) -> list[Token]:
-    """All tokens of an archived case, oldest first."""
+    """All tokens of an archived case, oldest first, each marked as `is_archived`."""
     kept = CaseArchive.objects.only("tokens").filter(pk=case_id).first()
-    return [] if kept is None else [row(Token, values) for values in unpack(kept.tokens)]
+    tokens = [] if kept is None else [row(Token, values) for values in unpack(kept.tokens)]
+    for token in tokens:
+        token.is_archived = True  # type: ignore[attr-defined]
+    return tokens
 
 
 def archived_effects(case_id: uuid.UUID) -> list[OutboxEffect]:
@@ -67,16 +71,20 @@ def archived_token(token_id: uuid.UUID) -> Token | None:
     return next((token for token in tokens if token.pk == token_id), None)
 
 
-def archived_changes(token: Token, newest: int) -> list[TokenChange]:
-    """The newest changes of an archived token, newest first, each with its firing."""
-    found: list[TokenChange] = []
-    for part in ArchivedLog.objects.filter(case_id=token.case_id).order_by("-first_seq").iterator(chunk_size=2):
-        for values in reversed(unpack(part.entries)):
-            firing = row(Firing, values)
-            found += [change for change in _changes_of(firing, values["changes"]) if change.token_id == token.pk]
-            if len(found) >= newest:
-                return found[:newest]
-    return found
+def load_archived_histories(rows: Sequence[Token], newest: int) -> None:
+    """Put the newest changes of these tokens of archived cases, newest first, into `token.newest_changes`."""
+    for case_id in {token.case_id for token in rows}:
+        found: dict[uuid.UUID, list[TokenChange]] = {token.pk: [] for token in rows}
+        for part in ArchivedLog.objects.filter(case_id=case_id).order_by("-first_seq").iterator(chunk_size=2):
+            for values in reversed(unpack(part.entries)):
+                firing = row(Firing, values)
+                for change in _changes_of(firing, values["changes"]):
+                    kept = found.get(change.token_id)
+                    if kept is not None and len(kept) < newest:
+                        kept.append(change)
+        for token in rows:
+            if token.case_id == case_id:
+                token.newest_changes = found[token.pk]  # type: ignore[attr-defined]
 
 
 def _changes_of(firing: Firing, written: list[dict[str, Any]]) -> list[TokenChange]:

@@ -7,7 +7,8 @@ from django.db.models import Q
 from workflows.core.drawing import render, render_dot
 from workflows.core.net import Net
 from workflows.models import Case, PlaceAction, WorkflowVersion
-from workflows.selectors.markings import net_of, stored_marking
+from workflows.selectors.cases import marking_counts
+from workflows.selectors.markings import net_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def picture_of_version(version: WorkflowVersion) -> Picture:
 
 def picture_of_case(case: Case) -> Picture:
     """The definition the case runs on, with the tokens it has now."""
-    return Picture(net_of(case.version), stored_marking(case.pk).counts(), _notes(case.workflow_id))
+    return Picture(net_of(case.version), marking_counts(case), _notes(case.workflow_id))
 
 
 def _notes(workflow_id: str) -> dict[str, list[str]]:

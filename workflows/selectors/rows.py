@@ -7,7 +7,7 @@ from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 
 from workflows.core.errors import BadInput, CaseArchived, TokenNotFound, WorkflowNotFound
 from workflows.models import Token, TokenChange, Workflow
-from workflows.selectors.archive import archived_case_of, archived_changes, archived_token
+from workflows.selectors.archive import archived_case_of, archived_token, load_archived_histories
 
 PAGE_MAXIMUM = 500
 HISTORY_MAXIMUM = 500
@@ -40,17 +40,11 @@ def tokens(workflow_id: str | None, place: str | None, limit: int) -> QuerySet[T
 
 
 def token(token_id: str) -> Token | None:
-    """The token, with its history where it is archived."""
+    """The token, archived or not."""
     wanted = _uuid(token_id)
     if wanted is None:
         return None
-    found = Token.objects.filter(pk=wanted).first()
-    if found is not None:
-        return found
-    kept = archived_token(wanted)
-    if kept is not None:
-        kept.newest_changes = archived_changes(kept, HISTORY_MAXIMUM)  # type: ignore[attr-defined]
-    return kept
+    return Token.objects.filter(pk=wanted).first() or archived_token(wanted)
 
 
 def existing_token(token_id: str) -> Token:
@@ -81,5 +75,6 @@ def page_size(limit: int) -> int:
 def load_histories(rows: Sequence[Token]) -> None:
     """Fetch the newest HISTORY_MAXIMUM changes of all these tokens with one query, into `token.newest_changes`."""
     changes = TokenChange.objects.select_related("firing").defer("data", "metadata").order_by("-firing_id")
-    stored = [row for row in rows if not hasattr(row, "newest_changes")]
+    load_archived_histories([row for row in rows if hasattr(row, "is_archived")], HISTORY_MAXIMUM)
+    stored = [row for row in rows if not hasattr(row, "is_archived")]
     prefetch_related_objects(stored, Prefetch("changes", changes[:HISTORY_MAXIMUM], to_attr="newest_changes"))

@@ -3,9 +3,10 @@
 `definitions` makes workflows and versions, `migration` moves running cases to another one, `firing` makes and moves
 tokens, `effects` ends and asks for work outside, `places` says which places ask for it, `human_tasks` lets people do
 theirs, `seeds` holds the two workflows that exist from the start, `journal` appends to the log, `life` says when a case
-is finished.
+is finished, `archive` moves finished cases out of the way, `rebuild` makes the token rows anew from the log.
 """
 
+from workflows.services.archive import Archived, archive_case, archive_finished
 from workflows.services.definitions import create_workflow, update_workflow
 from workflows.services.effects import COMPLETED, DUPLICATE, FENCED, ORPHANED, complete, enqueue, fail, retry_now
 from workflows.services.firing import create_token, fire
@@ -19,6 +20,7 @@ from workflows.services.human_tasks import (
 )
 from workflows.services.migration import CaseMigration, MigrationPage, migrate_cases
 from workflows.services.places import attach_action, detach_action
+from workflows.services.rebuild import CaseCheck, rebuild_case
 from workflows.services.seeds import seed_workflows
 
 __all__ = [
@@ -26,8 +28,12 @@ __all__ = [
     "DUPLICATE",
     "FENCED",
     "ORPHANED",
+    "Archived",
+    "CaseCheck",
     "CaseMigration",
     "MigrationPage",
+    "archive_case",
+    "archive_finished",
     "attach_action",
     "claim_task",
     "complete",
@@ -41,6 +47,7 @@ __all__ = [
     "fire",
     "migrate_cases",
     "open_task",
+    "rebuild_case",
     "release_task",
     "retry_now",
     "seed_workflows",
