@@ -23,6 +23,7 @@ from workflows.models import (
     Case,
     CaseArchive,
     Firing,
+    HumanTask,
     OutboxEffect,
     Token,
     TokenChange,
@@ -69,7 +70,8 @@ def archive_case(case_id: uuid.UUID, now: datetime) -> bool:
 
 
 def _works_outside(case: Case) -> bool:
-    return OutboxEffect.objects.filter(case=case, state__in=(OutboxEffect.PENDING, OutboxEffect.RUNNING)).exists()
+    effects = OutboxEffect.objects.filter(case=case, state__in=(OutboxEffect.PENDING, OutboxEffect.RUNNING))
+    return effects.exists() or HumanTask.objects.filter(case=case, state__in=HumanTask.WAITING).exists()
 
 
 def _copy(case: Case, now: datetime) -> None:
