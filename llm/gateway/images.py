@@ -153,6 +153,9 @@ class ImageFetcher:
                 media_type = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
                 if media_type not in SIGNS:
                     raise ImageRefused(url, f"it is none of {', '.join(SIGNS)}")
+                said = reply.headers.get("content-length", "")
+                if said.isdigit() and int(said) > limit:
+                    raise ImageRefused(url, f"it is larger than {limit} bytes")
                 data = bytearray()
                 async for part in reply.aiter_raw():
                     data += part
@@ -160,7 +163,7 @@ class ImageFetcher:
                         raise ImageRefused(url, f"it is larger than {limit} bytes")
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError):
             raise ImageRefused(url, "its host cannot be reached, or broke off") from None
-        if not data.startswith(SIGNS[media_type]):
+        if not data.startswith(SIGNS[media_type]) or (media_type == "image/webp" and data[8:12] != b"WEBP"):
             raise ImageRefused(url, f"it is no {media_type}")
         return None, media_type, bytes(data)
 
