@@ -5,52 +5,26 @@ contradict the log. Tokens move by `fireTransition`, definitions come by `create
 """
 
 import json
-import uuid
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import FieldTextFilter
 from unfold.decorators import display
 
 from workflows import selectors, services
+from workflows.admin.human_tasks import HumanTaskAdmin
+from workflows.admin.looking import LookOnly, LookOnlyAdmin
 from workflows.models import Case, Firing, OutboxEffect, PlaceAction, Token, TokenChange, Workflow
+
+__all__ = ["HumanTaskAdmin"]
 
 EFFECT_LABELS = {"done": "success", "failed": "danger", "running": "info", "pending": "warning", "orphaned": "warning"}
 RUNS_SHOWN = 100
-
-
-class LookOnly:
-    """No adding, changing or deleting."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-
-class LookOnlyAdmin(LookOnly, ModelAdmin):
-    show_full_result_count = False
-    uuid_fields: tuple[str, ...] = ()
-    """Fields a search for a whole UUID looks at; any other text is left to `search_fields`."""
-
-    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
-        try:
-            wanted = uuid.UUID(search_term.strip())
-        except ValueError:
-            return super().get_search_results(request, queryset, search_term)
-        matching = queryset.none()
-        for name in self.uuid_fields:
-            matching = matching | queryset.filter(**{name: wanted})
-        return matching, False
 
 
 @admin.register(Workflow)

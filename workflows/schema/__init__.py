@@ -2,16 +2,17 @@
 
 from workflows.schema.cases import CaseQuery
 from workflows.schema.changes import CaseMutation
+from workflows.schema.human_tasks import TaskMutation, TaskQuery
 from workflows.schema.mutations import Mutation as TokenMutation
 from workflows.schema.queries import Query as TokenQuery
 from workflows.schema.subscriptions import Subscription
 
 
-class Query(TokenQuery, CaseQuery):
+class Query(TokenQuery, CaseQuery, TaskQuery):
     """Every query of the workflow engine."""
 
 
-class Mutation(TokenMutation, CaseMutation):
+class Mutation(TokenMutation, CaseMutation, TaskMutation):
     """Every mutation of the workflow engine."""
 
 

@@ -18,7 +18,7 @@ from workflows.selectors.cases import (
     transitions_of_case,
     versions,
 )
-from workflows.selectors.human_tasks import CANCEL, ESCALATE, EXPIRE, due_tasks, existing_task, task, tasks
+from workflows.selectors.human_tasks import CANCEL, ESCALATE, EXPIRE, due_tasks, existing_task, task, tasks, tasks_of
 from workflows.selectors.log import (
     LogEntry,
     TokenState,
@@ -96,6 +96,7 @@ __all__ = [
     "take_fence",
     "task",
     "tasks",
+    "tasks_of",
     "token",
     "tokens",
     "tokens_of_case",

@@ -48,7 +48,7 @@ def tasks(
                 raise BadInput("states", f"{state[:50]!r} is no state; known: {', '.join(STATES)}")
         found = found.filter(state__in=states)
     if user is not None:
-        found = found.filter(_of(user))
+        found = found.filter(tasks_of(user))
     if case_id is not None:
         try:
             found = found.filter(case_id=uuid.UUID(case_id))
@@ -74,7 +74,8 @@ def due_tasks(now: datetime) -> list[tuple[str, str]]:
     return list(due.items())
 
 
-def _of(user: str) -> Q:
+def tasks_of(user: str) -> Q:
+    """The condition of those a person has claimed, is assigned to, or may claim."""
     account = get_user_model()._default_manager.filter(username=user, is_active=True).first()
     groups = [] if account is None else list(account.groups.values_list("name", flat=True))
     free = Q(state=HumanTask.OPEN) & (Q(assignee="", group="") | Q(group__in=groups))
