@@ -31,6 +31,7 @@ class Provider(models.Model):
     DIALECTS = (
         ("openai", "OpenAI"),
         ("openai_chat", "OpenAI, chat only"),
+        ("openai_responses", "OpenAI, responses only"),
         ("azure", "Azure OpenAI"),
         ("anthropic", "Anthropic messages"),
         ("google", "Gemini generateContent"),

@@ -38,6 +38,7 @@ BUCKETS = {
     "anthropic": Usage(input=READ - CACHED, cached_input=CACHED, output=WRITTEN),
     "google": Usage(input=READ - CACHED, cached_input=CACHED, output=WRITTEN),
     "ollama": Usage(input=READ, output=WRITTEN),
+    "openai_responses": Usage(input=READ - CACHED, cached_input=CACHED, output=WRITTEN),
 }
 TOOL = {
     "type": "function",
@@ -152,7 +153,7 @@ async def test_an_error_sent_with_status_200_shows_no_key(bridged: Running, wire
 
 @each
 async def test_a_stream_that_is_cut_ends_in_band_and_what_came_is_booked(bridged: Running, wire: Wire) -> None:
-    parts = 5 if wire is ANTHROPIC else 1
+    parts = 5 if wire is ANTHROPIC else wire.begun
     bridged.provider.answers = [wire.says(streamed=True, end=b"", parts=parts)]
     answer = await ask(bridged, wire, stream=True)
     assert answer.status == 200
@@ -169,7 +170,7 @@ async def test_a_stream_that_is_cut_ends_in_band_and_what_came_is_booked(bridged
 
 @each
 async def test_a_stream_that_ends_too_early_is_no_whole_answer(bridged: Running, wire: Wire) -> None:
-    bridged.provider.answers = [wire.says(streamed=True, parts=4 if wire is ANTHROPIC else 1)]
+    bridged.provider.answers = [wire.says(streamed=True, parts=wire.begun)]
     answer = await ask(bridged, wire, stream=True)
     assert events(answer.body)[-1]["error"]["code"] == "provider_broken"
 
@@ -187,7 +188,7 @@ async def test_an_error_before_the_first_event_is_an_answer_of_its_own(bridged: 
 async def test_an_error_in_a_stream_goes_in_band(bridged: Running, wire: Wire) -> None:
     error = told("error", **{"error": wire.error["error"]}) if wire is ANTHROPIC else b"data: " + line(wire.error)
     last = line(wire.error) if wire is OLLAMA else error + b"\n"
-    begun = wire.text_parts[: 4 if wire is ANTHROPIC else 1]
+    begun = wire.text_parts[: wire.begun]
     bridged.provider.answers = [in_parts([*begun, last], wire.media_type)]
     answer = await ask(bridged, wire, stream=True)
     assert answer.status == 200
@@ -199,7 +200,7 @@ async def test_an_error_in_a_stream_goes_in_band(bridged: Running, wire: Wire) -
 
 @each
 async def test_a_client_that_hangs_up_cancels_the_provider(bridged: Running, wire: Wire) -> None:
-    begun = list(wire.text_parts[: 4 if wire is ANTHROPIC else 1])
+    begun = list(wire.text_parts[: wire.begun])
     bridged.provider.answers = [in_parts([*begun, *begun[-1:] * 2_000], wire.media_type, pause=0.01)]
     client = await bridged.connect()
     client.send(post(chat(wire, stream=True)))

@@ -20,7 +20,6 @@ from tests.gateway.wires import (
     OPENAI_CHAT,
     READ,
     TEXT,
-    TRANSLATED,
     WRITTEN,
     Wire,
     configuration,
@@ -30,7 +29,7 @@ from tests.gateway.wires import (
     message_parts,
 )
 
-WIRES = (OPENAI_CHAT, *TRANSLATED)
+WIRES = (OPENAI_CHAT, ANTHROPIC, GOOGLE, OLLAMA)
 each = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 TOOL: Any = {
     "type": "function",

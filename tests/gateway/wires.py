@@ -36,6 +36,8 @@ class Wire(msgspec.Struct, frozen=True):
     text_parts: Sequence[bytes]
     call_parts: Sequence[bytes]
     error: Any
+    begun: int = 1
+    """So many of `text_parts` hold the first of the text."""
 
     def says(self, what: str = "text", streamed: bool = False, end: bytes = b"0\r\n\r\n", parts: int = 99) -> Answer:
         """`end` b"" cuts the connection, after so many `parts`."""
@@ -219,6 +221,7 @@ ANTHROPIC = Wire(
         "tool_use",
     ),
     error={"type": "error", "error": {"type": "rate_limit_error", "message": f"Slow down {PROVIDER_KEY}"}},
+    begun=4,
 )
 
 # Gemini
@@ -291,5 +294,57 @@ OLLAMA = Wire(
     error={"error": f"Slow down {PROVIDER_KEY}"},
 )
 
-TRANSLATED = (ANTHROPIC, GOOGLE, OLLAMA)
+# OpenAI's responses
+
+RESPONSES_USAGE = {
+    "input_tokens": READ,
+    "input_tokens_details": {"cached_tokens": CACHED},
+    "output_tokens": WRITTEN,
+    "output_tokens_details": {"reasoning_tokens": 0},
+    "total_tokens": READ + WRITTEN,
+}
+
+
+def response(items: list[dict[str, Any]], status: str = "completed", **more: Any) -> dict[str, Any]:
+    head = {"id": "resp_1", "object": "response", "created_at": 1700000000, "model": "up", "status": status}
+    return {**head, "output": items, "error": None, "incomplete_details": None, "usage": RESPONSES_USAGE, **more}
+
+
+def response_parts(item: dict[str, Any], begun: dict[str, Any], kind: str, pieces: list[str]) -> list[bytes]:
+    """The events of a response of one item; `kind` of its deltas."""
+    at = {"item_id": item["id"], "output_index": 0, "content_index": 0}
+    opening = response([], "in_progress", usage=None)
+    events = [
+        ("created", {"response": opening}),
+        ("in_progress", {"response": opening}),
+        ("output_item.added", {"output_index": 0, "item": begun}),
+        *[(f"{kind}.delta", {**at, "delta": piece}) for piece in pieces],
+        ("output_item.done", {"output_index": 0, "item": item}),
+        ("completed", {"response": response([item])}),
+    ]
+    named = [(f"response.{kind}", number, fields) for number, (kind, fields) in enumerate(events)]
+    return [event({"type": kind, "sequence_number": number, **fields}, kind) for kind, number, fields in named]
+
+
+SPOKEN: dict[str, Any] = {
+    "id": "msg_1",
+    "type": "message",
+    "status": "completed",
+    "role": "assistant",
+    "content": [{"type": "output_text", "text": TEXT, "annotations": [], "logprobs": []}],
+}
+ASKED = {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "weather", "arguments": '{"city":"Köln"}'}
+OPENAI_RESPONSES = msgspec.structs.replace(
+    OPENAI,
+    name="openai_responses",
+    path="/v1/responses",
+    streamed_path="/v1/responses",
+    begun=4,
+    text=response([SPOKEN]),
+    call=response([ASKED]),
+    text_parts=response_parts(SPOKEN, {**SPOKEN, "content": []}, "output_text", [TEXT[:4], TEXT[4:]]),
+    call_parts=response_parts(ASKED, {**ASKED, "arguments": ""}, "function_call_arguments", ['{"city":', '"Köln"}']),
+)
+
+TRANSLATED = (ANTHROPIC, GOOGLE, OLLAMA, OPENAI_RESPONSES)
 ALL = (OPENAI, AZURE, *TRANSLATED)

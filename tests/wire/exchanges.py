@@ -13,10 +13,16 @@ from llm.core.assembly import assemble
 from llm.core.conversation import Conversation, Reply
 from llm.core.deltas import Delta
 from llm.core.dialects import anthropic, google, ollama, openai_chat
+from llm.core.dialects.openai_responses import translator as openai_responses
 from llm.core.dialects.translation import Target
 from llm.core.errors import InvalidRequest, LlmError
 
-TRANSLATORS: dict[str, ModuleType] = {"anthropic": anthropic, "google": google, "ollama": ollama}
+TRANSLATORS: dict[str, ModuleType] = {
+    "anthropic": anthropic,
+    "google": google,
+    "ollama": ollama,
+    "openai_responses_provider": openai_responses,
+}
 SECRET = "sk-secret"
 
 

@@ -10,6 +10,7 @@ from llm.core.dialects.client_wires import ChatCompletions, ClientWire, Messages
 from llm.core.dialects.counting import Counted
 from llm.core.dialects.crossing import EVENT_STREAM, Crossing, Dialect, PassThrough
 from llm.core.dialects.openai_chat import translator as openai_chat
+from llm.core.dialects.openai_responses import translator as openai_responses
 from llm.core.dialects.translation import Outgoing
 from llm.core.operations import Attempt, chat, completions, embeddings, messages, responses, token_counts
 from llm.core.operations.members import rewrite
@@ -88,6 +89,15 @@ DIALECTS: dict[str, Dialect] = {
             **_same,
             messages.name: _bridge(messages.name),
             responses.name: _bridge(responses.name),
+            token_counts.name: _counted,
+        },
+    ),
+    "openai_responses": Dialect(
+        openai_chat.credentials,
+        {
+            **_same,
+            chat.name: Bridge(openai_responses, CLIENTS[chat.name], adapt=_fitted),
+            messages.name: Bridge(openai_responses, CLIENTS[messages.name], adapt=_fitted),
             token_counts.name: _counted,
         },
     ),

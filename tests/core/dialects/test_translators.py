@@ -16,10 +16,16 @@ from llm.core.conversation import Conversation, Message, Options, Text, ToolCall
 from llm.core.deltas import ToolCallStarted, UsageDelta
 from llm.core.dialects import anthropic, anthropic_messages, google, ollama, rule_tables
 from llm.core.dialects.openai_chat import translator
+from llm.core.dialects.openai_responses import translator as openai_responses
 from llm.core.dialects.translation import Target
 from llm.core.errors import InvalidRequest, ProviderBroken, ProviderError
 
-TRANSLATORS: dict[str, ModuleType] = {"anthropic": anthropic, "google": google, "ollama": ollama}
+TRANSLATORS: dict[str, ModuleType] = {
+    "anthropic": anthropic,
+    "google": google,
+    "ollama": ollama,
+    "openai_responses": openai_responses,
+}
 SETTINGS: dict[str, Any] = {
     "temperature": 0.5,
     "top_p": 0.5,

@@ -209,7 +209,7 @@ class ChunkDecoder:
     def _end(self, choice: WireChoice, state: Choice, found: list[Delta]) -> None:
         tokens = (choice.logprobs or {}).get("content") or ()
         if tokens:
-            found.append(LogprobsDelta(choice.index, tuple([_token(token) for token in tokens])))
+            found.append(LogprobsDelta(choice.index, tuple([token_logprob(token) for token in tokens])))
         if choice.finish_reason is not None and not state.finished:
             state.finished = True
             finish = FINISHES.get(choice.finish_reason, "stop")
@@ -229,9 +229,9 @@ def _thinking(index: int, part: int, detail: Fields) -> ThinkingDelta:
     )
 
 
-def _token(token: Fields) -> TokenLogprob:
+def token_logprob(token: Fields) -> TokenLogprob:
     raw = token.get("bytes")
-    top = tuple([_token(other) for other in token.get("top_logprobs") or ()])
+    top = tuple([token_logprob(other) for other in token.get("top_logprobs") or ()])
     return TokenLogprob(str(token.get("token")), float(token.get("logprob", 0)), tuple(raw) if raw else None, top)
 
 

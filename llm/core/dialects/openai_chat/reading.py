@@ -110,7 +110,8 @@ def _reasoning(message: WireMessage) -> Iterator[Thinking]:
     if message.reasoning_details:
         for detail in message.reasoning_details:
             if detail.data is not None:
-                yield Thinking(redacted=detail.data, id=detail.id, origin=detail.format)
+                shown = detail.text or detail.summary or ""
+                yield Thinking(shown, redacted=detail.data, id=detail.id, origin=detail.format)
             else:
                 yield Thinking(
                     detail.text or detail.summary or "", detail.signature, id=detail.id, origin=detail.format

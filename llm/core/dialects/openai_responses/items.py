@@ -131,7 +131,7 @@ class Input:
     def _text(self, part: Fields, where: str) -> Text:
         text = self._take(part, TextPart, where)
         google = (text.extra_content or {}).get("google") or {}
-        cited = tuple([_citation(one) for one in text.annotations or () if one.get("type") == "url_citation"])
+        cited = tuple([citation(one) for one in text.annotations or () if one.get("type") == "url_citation"])
         return Text(text.text, cited, signature=google.get("thought_signature"))
 
     def _refusal(self, part: Fields, where: str) -> Refusal:
@@ -187,7 +187,7 @@ class Input:
             self._said = []
 
 
-def _citation(given: Fields) -> Citation:
+def citation(given: Fields) -> Citation:
     places = (given.get("start_index"), given.get("end_index"))
     return Citation(given.get("url"), given.get("title"), given.get("quote"), *places, given.get("source"))
 

@@ -1,11 +1,12 @@
-"""A responses request as OpenAI documents it: the members that are read, and the parts of its items.
+"""A responses request as OpenAI documents it: the members that are read, and the parts of its items; and the answer.
 
-Source: https://platform.openai.com/docs/api-reference/responses/create. Next file: `reading.py`.
+Source: https://platform.openai.com/docs/api-reference/responses. Next file: `reading.py`.
 """
 
 from typing import Any, Literal
 
 import msgspec
+from msgspec import Raw
 
 from llm.core.conversation import Effort
 
@@ -147,3 +148,28 @@ class WireRequest(msgspec.Struct):
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
     metadata: dict[str, str] | None = None
+
+
+class WireResponse(msgspec.Struct):
+    output: list[Fields]
+    id: str = ""
+    model: str = ""
+    status: str = "completed"
+    incomplete_details: Fields | None = None
+    error: Fields | None = None
+    usage: Raw = Raw()
+
+
+class Event(msgspec.Struct):
+    """What is read of any event; some servers send an error without a type, as chat does."""
+
+    type: str = ""
+    error: Any = None
+    response: Raw = Raw()
+    output_index: int = 0
+    content_index: int = 0
+    summary_index: int = 0
+    item: Fields | None = None
+    delta: Any = None
+    annotation: Fields | None = None
+    logprobs: list[Fields] | None = None
