@@ -19,6 +19,7 @@ GROUPS = {
     "Workflows": [
         ("Workflows", "account_tree", "workflows_workflow"),
         ("Cases", "cases", "workflows_case"),
+        ("Tasks", "task_alt", "workflows_humantask"),
         ("Tokens", "token", "workflows_token"),
         ("Firings", "bolt", "workflows_firing"),
         ("Effects", "outbox", "workflows_outboxeffect"),

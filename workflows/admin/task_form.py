@@ -66,7 +66,7 @@ def _input_of(field: Field) -> forms.Field:
             widget=widget,
             **about,
         )
-        if field.default in field.choices:
+        if field.default is not None and field.default in field.choices:
             picked.initial = str(field.choices.index(field.default))
         return picked
     if field.widget == "yes or no":
