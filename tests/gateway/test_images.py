@@ -222,8 +222,10 @@ async def test_each_wire_gets_an_image_as_it_takes_it(gateway: Running, wire: Wi
         assert host.said == []
     elif wire is GOOGLE:
         assert sent["contents"][0]["parts"][1] == {"inlineData": {"mimeType": "image/png", "data": packed}}
-    else:
+    elif wire is OLLAMA:
         assert sent["messages"][0]["images"] == [packed]
+    else:  # OpenAI fetches them itself, too
+        assert sent["input"][0]["content"][1] == {"type": "input_image", "image_url": host.url}
 
 
 async def test_a_refused_image_is_the_clients_400(gateway: Running) -> None:

@@ -10,7 +10,15 @@ BYTES_PER_TOKEN = 4
 NOT_WRITTEN = frozenset(
     {
         *("id", "call_id", "item_id", "type", "role", "status", "object", "finish_reason", "native_finish_reason"),
-        *("logprobs", "annotations", "encrypted_content", "signature", "content_filter_results"),
+        *(
+            "logprobs",
+            "annotations",
+            "encrypted_content",
+            "signature",
+            "content_filter_results",
+            "extra_content",
+            "result",
+        ),
     }
 )
 """Members that hold text which is not the model's."""

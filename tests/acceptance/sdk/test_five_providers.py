@@ -12,6 +12,7 @@ from typing import Any
 
 import anthropic
 import openai
+import pydantic
 import pytest
 
 from tests.acceptance.sdk.five import BASES, PATHS, Five, five_providers
@@ -133,7 +134,42 @@ class ByAnthropic:
         return Heard(text, calls, FINISHES[message.stop_reason], usage.input_tokens, usage.output_tokens)
 
 
-Speaker = ByOpenai | ByAnthropic
+class ByResponses:
+    """The same conversation as OpenAI's SDK holds it with responses, sending back what it got, item by item."""
+
+    def __init__(self, five: Five) -> None:
+        self.client = openai.OpenAI(base_url=f"{five.product.gateway_url}/v1", api_key="none", max_retries=0)
+        self.items: list[Any] = []
+
+    def say(self, said: str) -> None:
+        self.items.append({"role": "user", "content": said})
+
+    def answer_calls(self) -> None:
+        for item in [item for item in self.items if getattr(item, "type", None) == "function_call"]:
+            done = {"type": "function_call_output", "call_id": item.call_id}
+            if not any(isinstance(one, dict) and done.items() <= one.items() for one in self.items):
+                self.items.append({**done, "output": result_of(item.name, json.loads(item.arguments))})
+
+    def ask(self, model: str, limit: int, streamed: bool) -> Heard:
+        tools: Any = [
+            {"type": "function", "name": name, "description": about, "parameters": CITY, "strict": None}
+            for name, about in TOOLS.items()
+        ]
+        asked: Any = {"model": model, "input": self.items, "tools": tools, "instructions": SYSTEM}
+        asked["max_output_tokens"] = limit
+        if streamed:
+            with self.client.responses.stream(**asked) as stream:
+                response: Any = list(stream)[-1].response  # SDK's own final response knows none that is incomplete
+        else:
+            response = self.client.responses.create(**asked)
+        self.items += response.output
+        calls = [(i.name, json.loads(i.arguments)) for i in response.output if i.type == "function_call"]
+        finish = "length" if response.status == "incomplete" else "tool_calls" if calls else "stop"
+        usage = response.usage
+        return Heard(response.output_text, tuple(calls), finish, usage.input_tokens, usage.output_tokens)
+
+
+Speaker = ByOpenai | ByAnthropic | ByResponses
 
 
 def converse(speaker: Speaker, model: str, streamed: bool) -> list[Heard]:
@@ -179,3 +215,26 @@ def test_one_conversation(five: Five, expected: list[Heard], sdk: type[Speaker],
     heard = converse(sdk(five), f"m-{provider}", streamed)
     assert heard == expected
     assert five.asked() == [PATHS[provider][streamed]] * len(TURNS), "by the provider's own wire"
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("provider", ["anthropic", "google", "ollama", "azure-dated"])
+def test_one_conversation_by_responses(five: Five, expected: list[Heard], provider: str, streamed: bool) -> None:
+    """Where the provider has no responses of its own."""
+    five.forget()
+    assert converse(ByResponses(five), f"m-{provider}", streamed) == expected
+    assert five.asked() == [PATHS[provider][streamed]] * len(TURNS), "by the provider's own wire"
+
+
+class Point(pydantic.BaseModel):
+    x: int
+    y: int
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "google", "ollama", "azure-dated"])
+def test_responses_are_parsed_into_a_model(five: Five, provider: str) -> None:
+    client = openai.OpenAI(base_url=f"{five.product.gateway_url}/v1", api_key="none", max_retries=0)
+    reply = client.responses.parse(model=f"m-{provider}", input="Where?", text_format=Point)
+    assert isinstance(reply.output_parsed, Point)
+    with client.responses.stream(model=f"m-{provider}", input="Where?", text_format=Point) as stream:
+        assert stream.get_final_response().output_parsed == reply.output_parsed
