@@ -113,6 +113,8 @@ class Contents:
         if name is None:
             where = f"{where}.tool_call_id"
             raise InvalidRequest(f"`{where}`: no message before it holds a call with the id {part.call_id}.", where)
+        for inner in part.parts:
+            _note_cache(inner, self._drops)
         answer: Fields = {"id": part.call_id, "name": name, "response": _response(part)}
         media = [self._media(inner, where) for inner in part.parts if not isinstance(inner, Text)]
         if media and self._third:
@@ -127,6 +129,8 @@ class Contents:
             return {"inlineData": {"mimeType": f"audio/{part.format}", "data": part.data}}
         if isinstance(part, Image) and part.detail is not None:
             self._drops.note("messages[].content[].image_url.detail")
+        if isinstance(part, File) and part.name is not None:
+            self._drops.note("messages[].content[].file.filename")
         if isinstance(part, File) and part.id is not None:
             return {"fileData": {"fileUri": part.id}}
         if part.url is not None:

@@ -26,7 +26,8 @@ CHANGED = {
     "messages[].content": "Images given by address are fetched by the gateway and sent as bytes, but for files that "
     "were uploaded to Google.",
     "messages": "System and developer messages become `systemInstruction`. Neighbours of one role become one turn. "
-    "Marks for the cache, names of authors, `detail` of images and thinking sealed by another provider are dropped.",
+    "Marks for the cache, names of authors and files, `detail` of images and thinking sealed by another provider are "
+    "dropped.",
     "tools": "Schemas are written in Gemini's subset: `$ref` is put in place, `additionalProperties` and keywords "
     "outside the subset are left out, `oneOf` becomes `anyOf`, `const` an `enum`. `strict` is dropped.",
     "messages[].tool_call_id": "Results go by the name of the tool; text that is no object is wrapped as `result`, "
