@@ -1,8 +1,9 @@
 """The ledger, its rollups, and the API keys of clients. Only `billing.services` writes them.
 
-Call holds one row per finished call and never changes. DailyUsage is the ledger folded by day, provider, model, user
-and project, kept so that analytics do not slow down as the ledger grows. Money is integer nano-dollars. Clock times
-are UTC, kept to the microsecond. Of an ApiKey only the hash is stored. Next file: `services/`.
+Call holds one row per finished call, and one for each failed attempt before its last; rows never change. DailyUsage is
+the ledger folded by day, provider, model, user and project, kept so that analytics do not slow down as the ledger
+grows. Money is integer nano-dollars. Clock times are UTC, kept to the microsecond. Of an ApiKey only the hash is
+stored. Next file: `services/`.
 """
 
 from datetime import datetime
@@ -14,7 +15,7 @@ NAME = 256
 
 
 class Call(models.Model):
-    """One metered call, as its gateway recorded it (`billing/core/usage.py`)."""
+    """One metered call, or one attempt before its last, as its gateway recorded it (`billing/core/usage.py`)."""
 
     id = models.UUIDField(primary_key=True)
     gateway = models.CharField(max_length=NAME)
@@ -46,7 +47,8 @@ class Call(models.Model):
     user = models.CharField(max_length=NAME, blank=True)
     project = models.CharField(max_length=NAME, blank=True)
     origin = models.CharField(max_length=NAME, blank=True)
-    attempts = models.IntegerField(default=1)
+    attempts = models.IntegerField("attempt", default=1, help_text="In the call's own row: so many were made.")
+    call = models.UUIDField(null=True, help_text="Of an attempt that another one followed: the call it belongs to.")
     overhead_us = models.BigIntegerField(default=0)
 
     class Meta:
@@ -59,6 +61,7 @@ class Call(models.Model):
             models.Index(fields=["project", "-finished_at"], name="billing_call_project"),
             models.Index(fields=["request_id"], name="billing_call_request"),
             models.Index(fields=["origin"], name="billing_call_origin", condition=~models.Q(origin="")),
+            models.Index(fields=["call"], name="billing_call_attempts", condition=models.Q(call__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -74,6 +77,9 @@ class DailyUsage(models.Model):
     user = models.CharField(max_length=NAME, blank=True)
     project = models.CharField(max_length=NAME, blank=True)
     requests = models.BigIntegerField(default=0)
+    attempts = models.BigIntegerField(
+        default=0, help_text="Made here, also those that failed before another one answered, maybe elsewhere."
+    )
     failures = models.BigIntegerField(default=0)
     unpriced = models.BigIntegerField(default=0)
     input_tokens = models.BigIntegerField(default=0)

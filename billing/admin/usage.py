@@ -69,6 +69,19 @@ class OutcomeFilter(NameFilter):
         return list(OUTCOMES)
 
 
+class AttemptFilter(admin.SimpleListFilter):
+    """A call's own row is its last attempt; each one before it has a row as well."""
+
+    title, parameter_name = "attempt", "attempt"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("last", "the call's own (last) attempt"), ("earlier", "attempts that another one followed")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        return queryset.filter(call__isnull=value == "last") if value in ("last", "earlier") else queryset
+
+
 class MomentFilter(RangeDateTimeFilter):
     """From and to, in UTC. A date without a time means the whole day; what is no moment filters nothing."""
 
@@ -150,6 +163,7 @@ class CallAdmin(ReadOnlyAdmin):
         "user",
         "outcome_shown",
         "status",
+        "attempt",
         "tokens_in",
         "tokens_out",
         "cost",
@@ -162,6 +176,7 @@ class CallAdmin(ReadOnlyAdmin):
         UserFilter,
         ProjectFilter,
         OutcomeFilter,
+        AttemptFilter,
         KeyFilter,
         "unpriced",
         "streamed",
@@ -176,6 +191,14 @@ class CallAdmin(ReadOnlyAdmin):
     def outcome_shown(self, call: Call) -> str:
         return call.outcome
 
+    @admin.display(description="attempt", ordering="attempts")
+    def attempt(self, call: Call) -> str:
+        return f"{call.attempts}" if call.call is None else f"{call.attempts}, another followed"
+
+    def count(self, rows: QuerySet[Call]) -> int:
+        """Calls, not their attempts."""
+        return rows.filter(call__isnull=True).count()
+
     @display(description="priced", boolean=True)  # type: ignore[untyped-decorator]
     def priced(self, call: Call) -> bool:
         return not call.unpriced
@@ -184,8 +207,9 @@ class CallAdmin(ReadOnlyAdmin):
 @admin.register(DailyUsage)
 class DailyUsageAdmin(ReadOnlyAdmin):
     list_display = (
-        "day", "provider", "model", "user", "project", "requests", "failures", "tokens_in", "tokens_out", "cost"
-    )  # fmt: skip
+        *("day", "provider", "model", "user", "project", "requests", "attempts", "failures"),
+        *("tokens_in", "tokens_out", "cost"),
+    )
     list_filter = (("day", RangeDateFilter), ProviderFilter, ModelFilter, UserFilter, ProjectFilter)
     search_fields = ("=user", "=project", "=model", "=provider")
     search_help_text = "A whole user, project, model or provider."

@@ -1,9 +1,12 @@
-"""The record one finished call leaves behind: what the journal stores, the uplink carries and the ledger books.
+"""The records a call leaves behind: what the journal stores, the uplink carries and the ledger books.
 
-A record is written once, by the gateway worker that made the call, and never changes. `id` makes booking idempotent;
-`number` is the worker's own gapless count, by which the control plane acknowledges.
+One for each attempt at a provider: the last one is the call's own, under the call's id; those before it name the call
+they belong to, and are no requests of their own. A record is written once, by the gateway worker that made the call,
+and never changes. `id` makes booking idempotent; `number` is the worker's own gapless count, by which the control plane
+acknowledges.
 """
 
+import uuid
 from typing import Literal
 
 import msgspec
@@ -16,8 +19,13 @@ cut: the provider's answer broke off after the client had received part of it; l
 was at work, so what it used is our estimate."""
 
 
+def attempt_id(call: str, attempt: int) -> str:
+    """The id of the record of an attempt that another one followed: always the same for the same attempt."""
+    return uuid.uuid5(uuid.UUID(call), str(attempt)).hex
+
+
 class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One metered call. Times are nanoseconds since the epoch, UTC."""
+    """One metered call, or an attempt before its last. Times are nanoseconds since the epoch, UTC."""
 
     number: int
     id: str
@@ -31,7 +39,7 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     requested_model: str
     """The name the client sent, e.g. `auto`."""
     status: int
-    """HTTP status the client saw (499: it had gone)."""
+    """HTTP status the client saw (499: it had gone), or would have seen had no other attempt followed."""
     outcome: Outcome
     usage: Usage
     cost_nano: int
@@ -50,5 +58,8 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who asked inside the product, e.g. `agent-execution:<id>`; None for outside clients."""
     error_code: str | None = None
     attempts: int = 1
+    """Which attempt of its call this is; in the call's own record, so many were made."""
+    call: str | None = None
+    """The call's id, when another attempt followed this one."""
     overhead_us: int = 0
     """Microseconds spent in the gateway itself, waiting for the provider excluded."""

@@ -29,6 +29,7 @@ LAST_NANOSECOND = 253_402_300_799 * 10**9
 RollupKey = tuple[date, str, str, str, str]
 SUMS = (
     "requests",
+    "attempts",
     "failures",
     "unpriced",
     "input_tokens",
@@ -92,7 +93,9 @@ def fold(calls: Sequence[Call]) -> dict[RollupKey, list[int]]:
     for call in calls:
         key = (call.finished_at.astimezone(UTC).date(), call.provider, call.model, call.user, call.project)
         sums = rollups.setdefault(key, [0] * len(SUMS))
-        figures = (1, int(call.outcome != "ok"), int(call.unpriced), *(getattr(call, name) for name in SUMS[3:]))
+        own = call.call is None  # else an attempt: a request is counted once, with its last one
+        counts = (int(own), 1, int(own and call.outcome != "ok"), int(call.unpriced))
+        figures = (*counts, *(getattr(call, name) for name in SUMS[len(counts) :]))
         for position, figure in enumerate(figures):
             sums[position] += figure
     return rollups
@@ -150,6 +153,7 @@ def call_of(record: CallRecord, gateway: str) -> Call:
         project=_text(record.project),
         origin=_text(record.origin),
         attempts=_bounded(record.attempts, 10_000),
+        call=None if record.call is None else _identity(record.call),
         overhead_us=_bounded(record.overhead_us, MOST_TOKENS),
     )
 

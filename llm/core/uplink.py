@@ -51,7 +51,7 @@ class KeysRevoked(msgspec.Struct, frozen=True, tag="keys_revoked"):
 
 
 class ProviderFigures(msgspec.Struct, frozen=True):
-    """What a worker saw of one provider since it started."""
+    """What a worker saw of one provider since it started: attempts, whether or not another provider answered then."""
 
     requests: int
     errors: int

@@ -11,7 +11,7 @@ from llm.gateway import compiled
 compiled.use()  # before any module that may be there compiled is imported
 
 from llm.gateway.certificates import CertificateError  # noqa: E402
-from llm.gateway.journal import JournalLocked  # noqa: E402
+from llm.gateway.journal_files import JournalLocked  # noqa: E402
 from llm.gateway.server import run  # noqa: E402
 from llm.gateway.settings import SettingsError, read_settings  # noqa: E402
 from llm.gateway.worker import serve  # noqa: E402

@@ -20,7 +20,7 @@ from urllib.parse import quote
 from llm.gateway.answer_head import BODILESS, error_body
 from llm.gateway.exchange import Exchange, HeaderLines, Headers, read_lines
 from llm.gateway.http_limits import Limits
-from llm.gateway.journal import JournalLocked
+from llm.gateway.journal_files import JournalLocked
 from llm.gateway.orphans import ask_back
 from llm.gateway.settings import Settings, SettingsError, read_settings
 from llm.gateway.worker import Worker

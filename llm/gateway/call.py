@@ -52,6 +52,12 @@ class Call:
     images: dict[str, tuple[str, str]] | None = None
     """Fetched for this call, for all its attempts."""
     attempts = 0
+    asked_ns = 0
+    """When the attempt under way began, by the performance counter."""
+    failed: "CallRecord | None" = None
+    """Of the attempt that has failed while none has followed yet (`attempts.py`)."""
+    cost_nano = 0
+    """Of all attempts, as recorded."""
     provider_ns = 0
     """Time spent waiting for providers."""
     first_byte_at: int | None = None
@@ -120,17 +126,18 @@ class Call:
         self.slot = self.gateway.journal.register.enter(entry, self.slot)
 
     def book(self, record: CallRecord) -> None:
-        """Count it and put it in the journal."""
+        """Put it in the journal and count it."""
+        self.gateway.journal.append(record, self.slot)
+        self.slot = NO_SLOT  # only now: should the record be refused, the slot is still the call's, and is released
         self.gateway.metrics.count_call(record)
         self.tokens += record.usage.prompt_total + record.usage.completion_total
-        slot, self.slot = self.slot, NO_SLOT
-        self.gateway.journal.append(record, slot)
+        self.cost_nano += record.cost_nano
 
     def output_so_far(self) -> int:
         """Tokens of a whole answer nobody waited for: what the model usually writes, by the share of time it had."""
         deployment = self.deployment
         assert deployment is not None
-        elapsed_us = (time.time_ns() - self.started_at) // 1000
+        elapsed_us = (time.perf_counter_ns() - self.asked_ns) // 1000
         return self.gateway.metrics.typical_output(deployment.provider.name, deployment.model.id, elapsed_us)
 
     def identify(self, key: ApiKey | None) -> None:
@@ -195,20 +202,15 @@ class Call:
         error_code: str | None = None,
         streamed: bool = False,
         estimated: bool = False,
-        given_up: bool = False,
     ) -> CallRecord:
-        """What the journal stores. Without reported usage, even a partial answer is charged by our estimate, and so is
-        one `given_up` after it was sent, for the provider may bill it; `estimated`: `usage` is an estimate already."""
+        """What the journal stores. Without reported usage (None) it is charged by our estimate, also a partial answer;
+        `estimated`: `usage` is an estimate already."""
         request, deployment = self.request, self.deployment
         assert request is not None
         assert deployment is not None
         if usage is None:
-            estimated = outcome != "upstream_error" or given_up
-            usage = (
-                Usage()
-                if not estimated
-                else Usage(len(self.exchange.body) // BYTES_PER_TOKEN + 1, output=estimated_output)
-            )
+            estimated = True
+            usage = Usage(len(self.exchange.body) // BYTES_PER_TOKEN + 1, output=estimated_output)
         price = deployment.model.price
         key = self.route.key if self.route is not None else None
         user, project, origin = self.labels()
@@ -246,9 +248,9 @@ class Call:
         if self.route is not None and self.deployment is not None:
             error.message = error.message.replace(str(self.route.origin), f"Provider {self.deployment.provider.name}")
 
-    def refuse(self, error: LlmError, cost: int = 0) -> None:
+    def refuse(self, error: LlmError) -> None:
         """Answer with an error in the shape of the operation."""
-        headers = self.headers(JSON[1], self.overhead_us(), cost)
+        headers = self.headers(JSON[1], self.overhead_us(), self.cost_nano)
         refuse(self.exchange, error, self.request_id, headers, self.operation)
 
 

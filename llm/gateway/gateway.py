@@ -228,16 +228,15 @@ class Gateway:
     def observation(self) -> Observation:
         """The counters for the control plane."""
         metrics = self.metrics
-        providers = metrics.figures()
-        refused = metrics.refused
+        requests, errors, latency_us = metrics.totals()
         return Observation(
             started_at=metrics.started_at,
             at=time.time_ns(),
-            requests=sum(one.requests for one in providers.values()) + sum(refused.values()),
-            errors=sum(one.errors for one in providers.values()) + sum(n for code, n in refused.items() if code >= 500),
+            requests=requests,
+            errors=errors,
             in_flight=metrics.in_flight,
             connections=self.connections(),
-            latency_us_total=sum(one.latency_us_total for one in providers.values()),
+            latency_us_total=latency_us,
             journal_lag=self.journal.lag,
-            providers=providers,
+            providers=metrics.figures(),
         )

@@ -11,7 +11,6 @@ predecessor had in the air are recorded as lost at the start (`register.py`). Ne
 """
 
 import asyncio
-import fcntl
 import logging
 import os
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from billing.core.usage import CallRecord
+from llm.gateway.journal_files import create, lines_of, lock, read_mark, recover
 from llm.gateway.register import NO_SLOT, SLOTS, Register, lost, unrecorded
 
 log = logging.getLogger(__name__)
@@ -29,24 +29,8 @@ SEGMENT_BYTES = 16 * 1024 * 1024
 LIMIT_BYTES = 2 * 1024 * 1024 * 1024
 FSYNC_SECONDS = 1.0
 RETRY_SECONDS = 0.5
-SUFFIX = ".jsonl"
 REFUSED = "refused.jsonl"
 _encoder = msgspec.json.Encoder()
-
-
-class JournalLocked(RuntimeError):
-    """Another process owns this journal."""
-
-
-class Segment:
-    """One file: the records from `first` on."""
-
-    __slots__ = ("first", "path", "size")
-
-    def __init__(self, first: int, path: Path, size: int) -> None:
-        self.first = first
-        self.path = path
-        self.size = size
 
 
 class Journal:
@@ -58,7 +42,7 @@ class Journal:
         """Take over the folder. Raises JournalLocked, OSError."""
         self.folder = folder
         self.loop = asyncio.get_running_loop()
-        self.refused = _lines_of(folder / REFUSED)
+        self.refused = lines_of(folder / REFUSED)
         """Records set aside because they can never be booked."""
         self.failing = False
         """The last write was refused by the disk."""
@@ -66,7 +50,7 @@ class Journal:
         """Whether a new call may begin."""
         self._segment_bytes = segment_bytes
         self._limit_bytes = limit_bytes
-        self._lock = _lock(folder)
+        self._lock = lock(folder)
         try:
             self._take_over(folder, slots)
         except BaseException:
@@ -74,10 +58,10 @@ class Journal:
             raise
 
     def _take_over(self, folder: Path, slots: int) -> None:
-        self.segments, self.next_number = _recover(folder)
+        self.segments, self.next_number = recover(folder)
         self.written = self.next_number - 1
         """The highest number that is in the file."""
-        self.acknowledged = min(_read_mark(folder, self.segments[0].first - 1), self.written)
+        self.acknowledged = min(read_mark(folder, self.segments[0].first - 1), self.written)
         self._file = os.open(self.segments[-1].path, os.O_WRONLY | os.O_APPEND)
         self._size = sum(segment.size for segment in self.segments)
         self.accepting = self._size < self._limit_bytes
@@ -121,12 +105,15 @@ class Journal:
 
     def set_aside(self, number: int, line: bytes) -> None:
         """Keep a record that can never be booked in `refused.jsonl`, for a person, and go on behind it."""
+        self._keep_for_a_person(line)
+        self.acknowledge(number)
+
+    def _keep_for_a_person(self, line: bytes) -> None:
         with (self.folder / REFUSED).open("ab") as file:
             file.write(line + b"\n")
             file.flush()
             os.fsync(file.fileno())
         self.refused += 1
-        self.acknowledge(number)
 
     def acknowledge(self, through: int) -> None:
         """Everything up to and including `through` is booked: segments that hold nothing else go."""
@@ -206,18 +193,29 @@ class Journal:
             return
         missing = dict(unrecorded(left, self.segments[-1].path.read_bytes().splitlines()))
         now = time.time_ns()
+        unreadable = 0
         for slot, entry in left:
-            if slot in missing:
-                self.append(lost(entry, self.next_number, now), slot)
-            else:
+            if slot not in missing:
                 self.register.release(slot)
-        log.warning(
-            "A predecessor died with %d calls in the air; they are recorded as lost, by estimate.", len(missing)
-        )
+                continue
+            try:
+                self.append(lost(entry, self.next_number, now), slot)
+            except (msgspec.MsgspecError, ValueError, OverflowError) as error:  # it must not stop every later start
+                unreadable += 1
+                self._keep_for_a_person(msgspec.json.encode(entry))
+                self.register.release(slot)
+                log.error(
+                    "Call %s, in the air at a crash, cannot be recorded (%s): set aside in %s.",
+                    entry.id,
+                    error,
+                    REFUSED,
+                )
+        recorded = len(missing) - unreadable
+        log.warning("A predecessor died with %d calls in the air; they are recorded as lost, by estimate.", recorded)
         self.register.left = []
 
     def _begin_segment(self) -> None:
-        segment = _create(self.folder, self.written + 1)
+        segment = create(self.folder, self.written + 1)
         os.fsync(self._file)
         os.close(self._file)
         self._file = os.open(segment.path, os.O_WRONLY | os.O_APPEND)
@@ -249,63 +247,3 @@ class Journal:
         mark = self.folder / "acknowledged.new"
         mark.write_text(str(self.acknowledged))
         mark.replace(self.folder / "acknowledged")
-
-
-def _lines_of(path: Path) -> int:
-    try:
-        return path.read_bytes().count(b"\n")
-    except FileNotFoundError:
-        return 0
-
-
-def is_locked(folder: Path) -> bool:
-    """Whether a process owns the journal in this folder."""
-    try:
-        os.close(_lock(folder))
-    except JournalLocked:
-        return True
-    return False
-
-
-def _lock(folder: Path) -> int:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(file)
-        raise JournalLocked(
-            f"Another gateway process owns the journal {folder}; give this one another GATEWAY_NAME."
-        ) from None
-    return file
-
-
-def _recover(folder: Path) -> tuple[list[Segment], int]:
-    """The segments as a crash has left them, the last one mended, and the next number."""
-    segments = [
-        Segment(int(path.stem), path, path.stat().st_size)
-        for path in sorted(folder.glob("[0-9]*" + SUFFIX), key=lambda path: int(path.stem))
-    ]
-    if not segments:
-        return [_create(folder, 1)], 1
-    last = segments[-1]
-    data = last.path.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    if len(whole) < len(data):
-        log.warning("The journal's last line was torn by a crash; %d bytes are cut off.", len(data) - len(whole))
-        os.truncate(last.path, len(whole))
-        last.size = len(whole)
-    return segments, last.first + whole.count(b"\n")
-
-
-def _create(folder: Path, first: int) -> Segment:
-    path = folder / f"{first:020d}{SUFFIX}"
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
-    return Segment(first, path, 0)
-
-
-def _read_mark(folder: Path, otherwise: int) -> int:
-    try:
-        return max(int((folder / "acknowledged").read_text()), otherwise)
-    except (OSError, ValueError):
-        return otherwise

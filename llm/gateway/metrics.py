@@ -41,10 +41,12 @@ class Histogram:
 class Series:
     """What is counted per provider, model and status."""
 
-    __slots__ = ("calls", "cost_nano", "errors", "latency_us", "tokens")
+    __slots__ = ("calls", "cost_nano", "covered", "covered_us", "errors", "latency_us", "tokens")
 
     def __init__(self) -> None:
         self.calls = self.errors = self.latency_us = 0
+        self.covered = self.covered_us = 0
+        """Attempts that failed and were followed by another: no calls, but tokens and cost are among the others'."""
         self.cost_nano = 0
         self.tokens = [0] * len(TOKEN_KINDS)
 
@@ -52,8 +54,9 @@ class Series:
 class Counters(msgspec.Struct, frozen=True):
     """All counters as values: what a worker writes down and another adds to its own."""
 
-    series: list[tuple[str, str, int, tuple[int, int, int, int], list[int]]]
-    """Provider, model, status; calls, errors, microseconds, nano-dollars; tokens by kind."""
+    series: list[tuple[str, str, int, tuple[int, int, int, int, int, int], list[int]]]
+    """Provider, model, status; calls, errors, microseconds, nano-dollars, covered attempts, their microseconds; tokens
+    by kind."""
     refused: dict[int, int]
     upstream_errors: list[tuple[str, str, int]]
     histograms: list[tuple[list[int], int]]
@@ -92,13 +95,9 @@ class Metrics:
         self.overhead = Histogram(OVERHEAD_SECONDS)
 
     def count_call(self, record: CallRecord) -> None:
-        """A metered call has ended."""
+        """A metered call has ended, or an attempt that another one follows."""
         microseconds = (record.finished_at - record.started_at) // 1000
-        failed = record.outcome != "ok" and record.outcome != "cancelled"
         series = self.series.get((record.provider, record.model, record.status)) or self._series(record)
-        series.calls += 1
-        series.errors += failed
-        series.latency_us += microseconds
         series.cost_nano += record.cost_nano
         usage, tokens = record.usage, series.tokens
         tokens[0] += usage.input
@@ -110,6 +109,13 @@ class Metrics:
             tokens[1] += usage.cached_input
             tokens[2] += usage.cache_write
             tokens[4] += usage.reasoning
+        if record.call is not None:
+            series.covered += 1
+            series.covered_us += microseconds
+            return
+        series.calls += 1
+        series.errors += record.outcome != "ok" and record.outcome != "cancelled"
+        series.latency_us += microseconds
         latency, overhead = self.latency, self.overhead
         latency.counts[bisect_left(latency.limits, microseconds)] += 1
         latency.total += microseconds
@@ -142,7 +148,11 @@ class Metrics:
         """A copy of everything counted."""
         return Counters(
             [
-                (*key, (one.calls, one.errors, one.latency_us, one.cost_nano), list(one.tokens))
+                (
+                    *key,
+                    (one.calls, one.errors, one.latency_us, one.cost_nano, one.covered, one.covered_us),
+                    list(one.tokens),
+                )
                 for key, one in self.series.items()
             ],
             dict(self.refused),
@@ -152,12 +162,15 @@ class Metrics:
 
     def add(self, more: Counters) -> None:
         """Add another's counters."""
-        for provider, model, status, (calls, errors, latency_us, cost_nano), tokens in more.series:
+        for provider, model, status, figures, tokens in more.series:
+            calls, errors, latency_us, cost_nano, covered, covered_us = figures
             series = self.series.setdefault((provider, model, status), Series())
             series.calls += calls
             series.errors += errors
             series.latency_us += latency_us
             series.cost_nano += cost_nano
+            series.covered += covered
+            series.covered_us += covered_us
             for kind, count in enumerate(tokens):
                 series.tokens[kind] += count
         for code, count in more.refused.items():
@@ -171,14 +184,23 @@ class Metrics:
                 histogram.counts[place] += count
 
     def figures(self) -> dict[str, ProviderFigures]:
-        """Totals by provider."""
+        """Totals by provider: what it was asked, so failed attempts count, also where another provider answered."""
         totals: dict[str, list[int]] = {}
         for (provider, _, _), one in self.series.items():
             total = totals.setdefault(provider, [0, 0, 0])
-            total[0] += one.calls
-            total[1] += one.errors
-            total[2] += one.latency_us
+            total[0] += one.calls + one.covered
+            total[1] += one.errors + one.covered
+            total[2] += one.latency_us + one.covered_us
         return {provider: ProviderFigures(*total) for provider, total in totals.items()}
+
+    def totals(self) -> tuple[int, int, int]:
+        """Requests, those that failed, and microseconds of those that reached a provider: a request counts once."""
+        series, refused = self.series.values(), self.refused
+        return (
+            sum(one.calls for one in series) + sum(refused.values()),
+            sum(one.errors for one in series) + sum(count for status, count in refused.items() if status >= 500),
+            sum(one.latency_us for one in series),
+        )
 
     def render(self, workers: Mapping[str, Mapping[str, float]]) -> bytes:
         """Prometheus text. `workers`: name → gauges of `GAUGES`."""

@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 
 from llm.core.snapshot import Snapshot
-from llm.gateway.journal import SUFFIX, Journal, JournalLocked, is_locked
+from llm.gateway.journal import Journal
+from llm.gateway.journal_files import SUFFIX, JournalLocked, is_locked
 from llm.gateway.metrics import Metrics
 from llm.gateway.settings import Settings
 from llm.gateway.shared_metrics import MAX_FOLDERS, SharedMetrics

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from billing.core.pricing import NANO, Usage
+from billing.core.pricing import NANO
 from billing.core.usage import Outcome
 from llm.core import routing
 from llm.core.deployment import Deployment, header_value
@@ -25,10 +25,10 @@ from llm.core.dialects.counting import Counted
 from llm.core.dialects.crossing import Crossing
 from llm.core.dialects.registry import DIALECTS
 from llm.core.dialects.translation import Outgoing
-from llm.core.errors import InvalidRequest, LlmError, ProviderError, ProviderTimeout
+from llm.core.errors import InvalidRequest, LlmError, ProviderError
 from llm.core.operations import Attempt, Operation
 from llm.core.retry_after import read_retry_after
-from llm.gateway import streams
+from llm.gateway import attempts, streams
 from llm.gateway.admission import permit
 from llm.gateway.call import CLIENT_GONE, JSON, Call
 from llm.gateway.exchange import Exchange, lines
@@ -84,6 +84,7 @@ async def _attempt(call: Call, candidates: Sequence[Deployment], gateway: Gatewa
         for route in gateway.routes(deployment):  # the breaker skips here
             if call.exchange.gone:
                 raise Cancelled("The client hung up.")
+            asked = call.deployment, call.route
             call.deployment, call.route = deployment, route
             try:
                 return await _ask(call, gateway, deployment, route)
@@ -93,10 +94,13 @@ async def _attempt(call: Call, candidates: Sequence[Deployment], gateway: Gatewa
                 if not error.retryable or call.attempts >= MAX_ATTEMPTS or call.exchange.started:
                     raise
                 failure = error
+                attempts.hold(call, error)
             except InvalidRequest as error:
                 if not unsupported(error):
                     raise
                 failure = failure or error
+                if call.failed is not None:
+                    call.deployment, call.route = asked  # whom we asked last
                 break  # another key would not help, another wire may
     assert failure is not None
     raise failure
@@ -118,6 +122,8 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
         attempt = await _with_images(call, gateway, crossing, attempt)
     outgoing = crossing.encode(attempt)
     call.dropped = _dropped(outgoing.dropped) if outgoing.dropped else b""
+    if call.failed is not None and call.operation.metered:
+        attempts.cover(call)
     call.attempts += 1
     streamed = bool(request.stream)
     reply = call.reply = Reply(streamed, gateway.upstream.bounds.reply_bytes)
@@ -126,7 +132,7 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
     reply.deadline = gateway.loop.time() + gateway.settings.request_timeout
     if call.stream is not None:
         call.stream.decoder = crossing.stream(attempt)
-    asked = time.perf_counter_ns()
+    asked = call.asked_ns = time.perf_counter_ns()
     gateway.upstream.begin(reply, route.origin, _head(call, route, outgoing), outgoing.body)
     await reply.arrived
     if reply.status < 200 or reply.status > 299:
@@ -151,7 +157,7 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
     outcome: Outcome = "cancelled" if exchange.gone else "ok"
     record = call.record(outcome, CLIENT_GONE if exchange.gone else 200, usage, estimated_output=estimated_output)
     call.book(record)
-    exchange.respond(200, call.headers(JSON[1], record.overhead_us, record.cost_nano), body)
+    exchange.respond(200, call.headers(JSON[1], record.overhead_us, call.cost_nano), body)
 
 
 async def _with_images(call: Call, gateway: Gateway, crossing: Crossing, attempt: Attempt) -> Attempt:
@@ -198,18 +204,7 @@ async def _fail(call: Call, error: LlmError) -> None:
     if call.attempts == 0:
         gateway.metrics.count_refused(error.status)
     elif call.operation.metered:
-        outcome: Outcome = "cancelled" if gone else "upstream_error"
-        nothing_sent = call.reply is None or not call.reply.sent
-        usage = Usage() if nothing_sent else None
-        record = call.record(
-            outcome,
-            CLIENT_GONE if gone else error.status,
-            usage,
-            estimated_output=call.output_so_far(),
-            error_code=error.wire_code,
-            given_up=isinstance(error, ProviderTimeout),
-        )
-        call.book(record)
+        call.book(attempts.last(call, error))
     if call.stream is not None:
         call.stream.fail(error)
     if not gone and not call.exchange.started:

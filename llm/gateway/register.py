@@ -7,6 +7,7 @@ because a full disk would otherwise kill the process. Not promised: a power fail
 written yet (usually 30 s). A call that finds no slot goes on without one: `SLOTS` is as many as can be under way.
 """
 
+import contextlib
 import logging
 import mmap
 import os
@@ -17,7 +18,7 @@ import msgspec
 from msgspec import Raw
 
 from billing.core.pricing import Price, Usage, cost_nano
-from billing.core.usage import CallRecord
+from billing.core.usage import CallRecord, attempt_id
 
 log = logging.getLogger(__name__)
 
@@ -185,8 +186,19 @@ def lost(entry: Entry, number: int, now: int) -> CallRecord:
 
 def unrecorded(left: list[tuple[int, Entry]], recorded: Iterable[bytes]) -> list[tuple[int, Entry]]:
     """Those whose record is not among the lines `recorded`: death may have come between a record and its release."""
-    known = {_identified.decode(line).id for line in recorded}
-    return [(slot, entry) for slot, entry in left if entry.id not in known]
+    known = set()
+    for line in recorded:
+        with contextlib.suppress(msgspec.DecodeError):  # a line the disk has spoilt is no record of anything
+            known.add(_identified.decode(line).id)
+    return [(slot, entry) for slot, entry in left if not known.intersection(_ids(entry))]
+
+
+def _ids(entry: Entry) -> set[str]:
+    """Under which a record of it may stand: as the call's own, or as an attempt that another one followed."""
+    try:
+        return {entry.id, attempt_id(entry.id, entry.attempts)}
+    except ValueError:
+        return {entry.id}
 
 
 class _Identified(msgspec.Struct):

@@ -31,15 +31,26 @@ def _refused(operation: str, streamed: bool) -> list[Row]:
     ]
 
 
-def _broken(operation: str, fault: str, streamed: bool, status: int = 502, code: str = "provider_broken") -> Row:
-    """The provider fails before anything has reached the client."""
-    return Row(operation, fault, streamed, status, code, None, "upstream_error", NOTHING, upstream_kept=False)
+def _broken(operation: str, fault: str, streamed: bool, asked: int) -> Row:
+    """The provider took the request and gave no answer that can be read: it may bill what it was asked, `asked` tokens by
+    our estimate. Nothing has reached the client."""
+    return Row(
+        operation,
+        fault,
+        streamed,
+        502,
+        "provider_broken",
+        None,
+        "upstream_error",
+        Usage(asked),
+        True,
+        upstream_kept=False,
+    )
 
 
 def _given_up(operation: str, fault: str, streamed: bool, asked: int) -> Row:
-    """The provider is silent until we give up: it may bill what it was asked, `asked` tokens by our estimate."""
-    row = _broken(operation, fault, streamed, 504, "provider_timeout")
-    return replace(row, usage=Usage(asked), estimated=True)
+    """The same, but that the provider is silent until we give up."""
+    return replace(_broken(operation, fault, streamed, asked), status=504, code="provider_timeout")
 
 
 def _whole(operation: str, right: Usage, estimate: Usage) -> list[Row]:
@@ -53,13 +64,13 @@ def _whole(operation: str, right: Usage, estimate: Usage) -> list[Row]:
         row("drip=0.001&split=100"),
         row("usage=none", estimate, estimated=True),
         row("usage=wrong", Usage(right.input * 10, output=right.output * 10)),
-        _broken(operation, "cut=before", False),
-        _broken(operation, "cut=0", False),
-        _broken(operation, "cut=20", False),
+        _broken(operation, "cut=before", False, estimate.input),
+        _broken(operation, "cut=0", False, estimate.input),
+        _broken(operation, "cut=20", False, estimate.input),
         _given_up(operation, "hang=before", False, estimate.input),
         _given_up(operation, "hang=20", False, estimate.input),
-        _broken(operation, "huge=2000000", False),
-        Row(operation, "malformed=0", False, 502, "provider_broken", None, "upstream_error", NOTHING),
+        _broken(operation, "huge=2000000", False, estimate.input),
+        replace(_broken(operation, "malformed=0", False, estimate.input), upstream_kept=True),
     ]
 
 
@@ -85,13 +96,13 @@ def _streamed(operation: str, right: Usage, cut: Usage, none: Usage) -> list[Row
         row("usage=wrong", Usage(right.input * 10, output=right.output * 10)),
         row("malformed=2"),
         row("huge=2000000", Usage(right.input, output=500_000)),
-        _broken(operation, "cut=before", True),
-        _broken(operation, "cut=0", True),
+        _broken(operation, "cut=before", True, cut.input),
+        _broken(operation, "cut=0", True, cut.input),
         broken_off("cut=2"),
         _given_up(operation, "hang=before", True, cut.input),
         _given_up(operation, "hang=0", True, cut.input),
         broken_off("hang=2", "provider_timeout"),
-        _broken(operation, "error=0", True, 502, said),
+        Row(operation, "error=0", True, 502, said, None, "upstream_error", NOTHING, upstream_kept=False),
         broken_off("error=2", said),
     ]
 

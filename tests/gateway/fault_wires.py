@@ -129,8 +129,12 @@ class Rows:
             ]
         return found
 
-    def _broken(self, fault: str, streamed: bool) -> Row:
-        return self._failed(fault, streamed, 502, "provider_broken", upstream_kept=False)
+    def _broken(self, fault: str, streamed: bool, upstream_kept: bool = False) -> Row:
+        """It took the request and gave no answer that can be read: it may bill what it was asked."""
+        usage = Usage(self._asked(streamed))
+        return self._failed(
+            fault, streamed, 502, "provider_broken", usage=usage, estimated=True, upstream_kept=upstream_kept
+        )
 
     def _given_up(self, fault: str, streamed: bool) -> Row:
         usage = Usage(self._asked(streamed))
@@ -172,7 +176,7 @@ class Rows:
             self._broken("cut=20", False),
             self._given_up("hang=20", False),
             self._broken("huge=2000000", False),
-            self._failed("malformed=0", False, 502, "provider_broken"),
+            self._broken("malformed=0", False, upstream_kept=True),
         ]
 
     def _streamed(self) -> list[Row]:
@@ -194,11 +198,11 @@ class Rows:
         """After two events."""
         wire = self.wire
         if wire.silent and self.operation == "messages":
-            return (
-                self._given_up(fault, True)
-                if status == 504
-                else self._failed(fault, True, status, code, upstream_kept=False)
-            )
+            if code == "provider_broken":
+                return self._broken(fault, True)
+            if status == 504:
+                return self._given_up(fault, True)
+            return self._failed(fault, True, status, code, upstream_kept=False)
         usage = Usage(INPUT if wire.tells_input else self._asked(True), output=wire.written)
         return self._row(fault, True, 200, code, outcome="cut", usage=usage, estimated=True, upstream_kept=False)
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from billing.core.pricing import Usage
 from billing.core.usage import CallRecord
-from llm.gateway.journal import Journal, JournalLocked
+from llm.gateway.journal import Journal
+from llm.gateway.journal_files import JournalLocked
 from llm.gateway.journal_reader import JournalReader
 from llm.gateway.server import run
 from tests.gateway.conftest import until

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from llm.gateway.journal import is_locked
+from llm.gateway.journal_files import is_locked
 from tests.gateway.client import ask, get, post
 from tests.gateway.conftest import until
 from tests.gateway.control import Control
@@ -52,7 +52,7 @@ async def test_a_living_worker_hands_over_what_a_removed_one_left(
         assert [(one.number, one.outcome) for one in records] == [(1, "ok"), (2, "ok"), (3, "ok"), (4, "lost")]
         await until(lambda: not (folder / "in-flight").exists() and not is_locked(folder), 20)
         assert [(path.name, path.stat().st_size) for path in folder.glob("*.jsonl")] == [(f"{5:020d}.jsonl", 0)]
-        assert sorted(one.gateway for one in control.hellos) == ["gateway-0", "gateway-1", "gateway-3"]
+        await until(lambda: sorted(one.gateway for one in control.hellos) == ["gateway-0", "gateway-1", "gateway-3"])
         assert calls((await ask(first.port, get("/metrics"))).body) == 4, "what the dead one counted stays, once"
         assert control.numbers == [1, 2, 3, 4]
         provider.answers = [whole()]
@@ -73,5 +73,7 @@ async def test_a_worker_that_starts_again_gets_its_folder_back(
         async with start(control, tmp_path, GATEWAY_NAME="gateway-3") as back:
             assert (await ask(back.port, get("/health"))).json["journal"]["lag"] == 4
             control.acknowledging = True
+            await control.stop()  # what was sent before waits for an acknowledgement that would never come
+            await control.start()
             assert (await ask(back.port, post())).status == 200
             await control.wait_for_records(5, 20)

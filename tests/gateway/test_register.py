@@ -1,9 +1,12 @@
 """The register of calls in the air: what a dead worker leaves in it is booked once, and only that."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import msgspec
+import pytest
+from msgspec import Raw
 
 from billing.core.pricing import Price
 from llm.gateway.journal import Journal
@@ -88,6 +91,48 @@ async def test_a_dead_workers_calls_are_journalled_as_lost_but_for_those_on_reco
     found = msgspec.json.decode(lines[1])
     assert (found["id"], found["outcome"], found["status"], found["estimated"]) == (entry(2).id, "lost", 0, True)
     assert (found["usage"], found["cost_nano"]) == ({"input": 101, "output": 30}, 131_000)
+
+
+async def test_what_cannot_be_read_of_a_dead_workers_calls_is_set_aside_and_stops_no_start(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.append(record(1))
+    journal.write_pending()
+    spoilt = [entry(2, asked=Raw(b"[1,2,3]")), entry(3, id="no-uuid"), entry(4)]
+    for one in spoilt:
+        journal.register.enter(one)
+    await journal.close()
+    (segment,) = tmp_path.glob("0*.jsonl")
+    segment.write_bytes(b"\x00" * 10 + segment.read_bytes()[10:])
+    journal = Journal(tmp_path)
+    await until(lambda: journal.written == 3)
+    assert journal.refused == 1
+    await journal.close()
+    assert [msgspec.json.decode(line)["id"] for line in segment.read_bytes().splitlines()[1:]] == [
+        "no-uuid",
+        entry(4).id,
+    ]
+    assert entry(2).id in (tmp_path / "refused.jsonl").read_text()
+    journal = Journal(tmp_path)
+    assert (journal.written, journal.refused, journal.register.left) == (3, 1, [])
+    await journal.close()
+
+
+async def test_a_record_that_is_refused_leaves_no_slot_behind(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = gateway.worker.journal
+    append = journal.append
+
+    def refuse(record: object, slot: int = NO_SLOT) -> None:
+        raise ValueError("no")
+
+    monkeypatch.setattr(journal, "append", refuse)
+    with contextlib.suppress(asyncio.IncompleteReadError, TimeoutError):
+        await asyncio.wait_for(gateway.ask(post()), 1)
+    monkeypatch.setattr(journal, "append", append)
+    assert (await gateway.ask(post())).status == 200
+    await until(lambda: len(journal.register._free) == journal.register._fresh)
+    assert gateway.worker.gateway.metrics.in_flight == 0
 
 
 async def test_each_call_leaves_the_register(gateway: Running) -> None:

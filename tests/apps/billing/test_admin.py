@@ -6,6 +6,7 @@ from django.test import Client
 from django.urls import reverse
 
 from billing import services
+from billing.core.usage import attempt_id
 from billing.models import Call
 from tests.apps.billing.records import NOON, a_record
 
@@ -48,6 +49,16 @@ def test_totals_are_those_of_the_filtered_rows(browser: Client) -> None:
     assert totals(browser, CALLS, finished_at_from_0="nonsense")[0] == 3
     assert totals(browser, CALLS, q="req-anna") == (1, "0.006000")
     assert totals(browser, CALLS, q="req-ann") == (0, "0.000000")
+
+
+def test_attempts_are_shown_and_a_call_counts_once(browser: Client) -> None:
+    last = a_record(NOON, request_id="req-two", attempts=2)
+    first = a_record(NOON, request_id="req-two", id=attempt_id(last.id, 1), call=last.id, status=503, cost_nano=7_000)
+    services.book([first, last], "gateway-0")
+    assert totals(browser, CALLS, q="req-two") == (1, "0.006007")
+    assert totals(browser, CALLS, q="req-two", attempt="earlier") == (0, "0.000007")
+    assert totals(browser, CALLS, q="req-two", attempt="last") == (1, "0.006000")
+    assert "1, another followed" in browser.get(reverse(CALLS), {"q": "req-two"}).content.decode()
 
 
 def test_daily_sums_show_the_same_totals(browser: Client) -> None:

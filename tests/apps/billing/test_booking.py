@@ -13,7 +13,7 @@ from hypothesis.extra.django import TestCase
 
 from billing import services
 from billing.core.pricing import Price, Usage
-from billing.core.usage import CallRecord
+from billing.core.usage import CallRecord, attempt_id
 from billing.models import Call, DailyUsage
 from tests.apps.billing.records import NOON, a_record, nanoseconds
 
@@ -82,6 +82,7 @@ def test_booked_call_keeps_every_field_of_its_record() -> None:
         "project": "project-456",
         "origin": "agent-execution:9",
         "attempts": 2,
+        "call": None,
         "overhead_us": 150,
     }
 
@@ -102,6 +103,23 @@ def test_of_one_id_twice_in_a_batch_the_first_counts() -> None:
     again = a_record(id=first.id, outcome="lost", cost_nano=9_000)
     assert services.book([first, again], "gateway-0") == again.number
     assert Call.objects.get().cost_nano == 5_000
+
+
+@pytest.mark.django_db
+def test_a_call_of_several_attempts_is_one_request_and_each_attempt_is_booked_once() -> None:
+    last = a_record(provider="google", attempts=2)
+    failed = a_record(
+        id=attempt_id(last.id, 1), call=last.id, outcome="upstream_error", status=504, estimated=True, cost_nano=500
+    )
+    for _ in range(2):
+        services.book([failed, last], "gateway-0")
+    services.book([failed], "gateway-0")
+    assert list(Call.objects.order_by("attempts").values_list("attempts", "call", "provider")) == [
+        (1, uuid.UUID(last.id), "openai"),
+        (2, None, "google"),
+    ]
+    rows = {row.provider: (row.requests, row.attempts, row.failures, row.cost_nano) for row in DailyUsage.objects.all()}
+    assert rows == {"openai": (0, 1, 0, 500), "google": (1, 1, 0, 6_000_000)}
 
 
 @pytest.mark.django_db
