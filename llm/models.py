@@ -7,9 +7,10 @@ built-in catalogue or the environment never overwrites those. Next file: `servic
 
 from typing import Any
 
+import msgspec
 from django.db import models
 
-from billing.core.pricing import Price
+from billing.core.pricing import LongPrompt, Price
 from llm.core import vault
 
 
@@ -151,6 +152,9 @@ class Model(models.Model):
     cache_write_price = models.BigIntegerField(null=True, blank=True)
     audio_input_price = models.BigIntegerField(null=True, blank=True)
     audio_output_price = models.BigIntegerField(null=True, blank=True)
+    long_prompt_prices = models.JSONField(
+        default=list, blank=True, help_text="Prices of prompts longer than `above` tokens, as LongPrompt has them."
+    )
     request_price = models.BigIntegerField(default=0, help_text="Nano-dollars added once per call.")
     rank = models.PositiveIntegerField(default=100, help_text="Order of preference for `auto`, lowest first.")
     released = models.BigIntegerField(default=0, editable=False, help_text="Unix seconds.")
@@ -188,6 +192,7 @@ class Model(models.Model):
             audio_input=self.audio_input_price,
             audio_output=self.audio_output_price,
             per_request=self.request_price,
+            long_prompts=msgspec.convert(self.long_prompt_prices, tuple[LongPrompt, ...]),
         )
 
 

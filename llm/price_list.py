@@ -37,10 +37,11 @@ class Question(msgspec.Struct, frozen=True):
     models: tuple[str, ...]
 
 
-def answer(question: Question, now: datetime) -> dict[str, dict[str, int]]:
-    """By model: the price's buckets, and `context_window` if the list says."""
+def answer(question: Question, now: datetime) -> dict[str, dict[str, Any]]:
+    """By model: the price's buckets, `long_prompts` where it rises with the prompt (each as a
+    `billing.core.pricing.LongPrompt`), and `context_window` if the list says."""
     listed = next((one for one in providers if one.id == question.provider), None) or _by_address(question.base_url)
-    found: dict[str, dict[str, int]] = {}
+    found: dict[str, dict[str, Any]] = {}
     if listed is None:
         return found
     for name in question.models:
@@ -56,10 +57,10 @@ def _by_address(base_url: str) -> Provider | None:
     return next((one for one in providers if base_url and re.match(one.api_pattern, base_url)), None)
 
 
-def _price(model: ModelInfo, now: datetime) -> dict[str, int] | None:
+def _price(model: ModelInfo, now: datetime) -> dict[str, Any] | None:
     """The price in force. None for a model that is not paid by the token, such as one paid by hours of sound.
 
-    A price that depends on the time of day is the dearest; one that grows with the prompt is that of short prompts.
+    A price that depends on the time of day is the dearest.
     """
     prices = model.get_prices(now)
     if isinstance(model.prices, list) and any(isinstance(one.constraint, TimeOfDateConstraint) for one in model.prices):
@@ -69,15 +70,28 @@ def _price(model: ModelInfo, now: datetime) -> dict[str, int] | None:
         return None
     amounts["output"] = amounts["output"] or 0
     requests = _amount(prices, "requests_kcount")
-    known = {bucket: amount for bucket, amount in amounts.items() if amount is not None}
+    known: dict[str, Any] = {bucket: amount for bucket, amount in amounts.items() if amount is not None}
     known["per_request"] = (requests or 0) // 1000
-    return known
+    longer = _long_prompts(prices)
+    return {**known, "long_prompts": longer} if longer else known
 
 
-def _amount(prices: ModelPrice, key: str) -> int | None:
+def _long_prompts(prices: ModelPrice) -> list[dict[str, int]]:
+    """What each length from which a bucket costs more makes of all buckets."""
+    tiered = [value for key in BUCKETS.values() if isinstance(value := getattr(prices, key, None), TieredPrices)]
+    found: list[dict[str, int]] = []
+    for above in sorted({tier.start for value in tiered for tier in value.tiers}):
+        amounts = {bucket: _amount(prices, key, above) for bucket, key in BUCKETS.items()}
+        amounts["output"] = amounts["output"] or 0
+        found.append({"above": above, **{name: amount for name, amount in amounts.items() if amount is not None}})
+    return found
+
+
+def _amount(prices: ModelPrice, key: str, above: int = 0) -> int | None:
+    """For prompts of at most the first tier's length, or of more than `above` tokens."""
     value: Any = getattr(prices, key, None)
     if isinstance(value, TieredPrices):
-        value = value.base
+        value = [value.base, *[tier.price for tier in value.tiers if tier.start <= above]][-1]
     return int(Decimal(value) * NANO) if value is not None else None
 
 

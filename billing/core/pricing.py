@@ -40,6 +40,19 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.output + self.reasoning + self.audio_output
 
 
+class LongPrompt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What all tokens of a call cost when its prompt is longer than `above` tokens. Buckets as in `Price`."""
+
+    above: int
+    input: int
+    output: int
+    cached_input: int | None = None
+    cache_write: int | None = None
+    reasoning: int | None = None
+    audio_input: int | None = None
+    audio_output: int | None = None
+
+
 class Price(msgspec.Struct, frozen=True, omit_defaults=True):
     """Nano-dollars per million tokens, by bucket; `None` means "no price of its own" (see `cost_nano`)."""
 
@@ -52,6 +65,8 @@ class Price(msgspec.Struct, frozen=True, omit_defaults=True):
     audio_output: int | None = None
     per_request: int = 0
     """Nano-dollars added once per call."""
+    long_prompts: tuple[LongPrompt, ...] = ()
+    """Prices that rise with the length of the prompt, by `above` from the least on."""
 
 
 def cost_nano(usage: Usage, price: Price) -> int:
@@ -59,7 +74,19 @@ def cost_nano(usage: Usage, price: Price) -> int:
 
     Cached reads, cache writes and sound without a price of their own cost as much as plain input, reasoning and spoken
     output as much as output. For cache reads and thinking that is never less than the provider bills.
+    A prompt longer than one of `long_prompts` says costs, with its answer, what the longest of them says: providers
+    bill all tokens of such a call so, not those beyond. Source: https://ai.google.dev/gemini-api/docs/pricing
     """
+    rates: Price | LongPrompt = price
+    if price.long_prompts:
+        for longer in price.long_prompts:
+            if usage.prompt_total > longer.above:
+                rates = longer
+    return (_scaled(usage, rates) + MILLION // 2) // MILLION + price.per_request
+
+
+def _scaled(usage: Usage, price: Price | LongPrompt) -> int:
+    """In nano-dollars times a million."""
     cached = price.input if price.cached_input is None else price.cached_input
     written = price.input if price.cache_write is None else price.cache_write
     reasoning = price.output if price.reasoning is None else price.reasoning
@@ -74,7 +101,7 @@ def cost_nano(usage: Usage, price: Price) -> int:
         heard = price.input if price.audio_input is None else price.audio_input
         spoken = price.output if price.audio_output is None else price.audio_output
         scaled += usage.audio_input * heard + usage.audio_output * spoken
-    return (scaled + MILLION // 2) // MILLION + price.per_request
+    return scaled
 
 
 def per_token_usd(nano_per_million: int) -> Decimal:

@@ -8,11 +8,17 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
-from billing.core.pricing import NANO
+from billing.core.pricing import NANO, LongPrompt
 from llm.core import configuration as check
 from llm.models import Model, Provider, ProviderKey, Source
 
@@ -116,6 +122,13 @@ class ModelForm(forms.ModelForm):  # type: ignore[type-arg]
     audio_input_usd = _price_field(PRICES["audio_input_usd"][1])
     audio_output_usd = _price_field(PRICES["audio_output_usd"][1])
     request_usd = _price_field("Each call, USD")
+    long_prompts = forms.JSONField(
+        label="Long prompts",
+        required=False,
+        widget=UnfoldAdminTextareaWidget,
+        help_text='What all tokens cost when the prompt is longer, USD per million: [{"above": 200000, "input": 2.5, '
+        '"output": 15, "cached_input": 0.25}].',
+    )
     aliases = WordsField(required=False, widget=UnfoldAdminTextInputWidget, help_text="Other names, with commas.")
     capabilities = WordsField(required=False, widget=UnfoldAdminTextInputWidget, help_text="Words, with commas.")
 
@@ -141,6 +154,7 @@ class ModelForm(forms.ModelForm):  # type: ignore[type-arg]
         for field, (column, _) in PRICES.items():
             self.initial[field] = usd_per_million(getattr(self.instance, column))
         self.initial["request_usd"] = usd_per_million(self.instance.request_price or None)
+        self.initial["long_prompts"] = _in_usd(self.instance.long_prompt_prices)
 
     def clean_model_id(self) -> str:
         return checked(check.check_model_id, self.cleaned_data["model_id"])
@@ -159,12 +173,50 @@ class ModelForm(forms.ModelForm):  # type: ignore[type-arg]
             amount: Decimal | None = given.get(field)
             setattr(self.instance, column, None if amount is None else int(amount * NANO))
         self.instance.request_price = int((given.get("request_usd") or 0) * NANO)
+        if "long_prompts" in self.changed_data:
+            self._take_long_prompts(given.get("long_prompts") or [])
+        elif {"input_usd", "output_usd"} & set(self.changed_data):
+            self.instance.long_prompt_prices = []  # they belong to the price that has just been replaced
         return given
+
+    def _take_long_prompts(self, given: Any) -> None:
+        try:
+            self.instance.long_prompt_prices = _in_nano(given)
+        except ValueError as problem:
+            self.add_error("long_prompts", str(problem))
 
     @property
     def changed_columns(self) -> list[str]:
         """The columns a person changed, for `services.save_model`."""
-        return [PRICES[name][0] if name in PRICES else name for name in self.changed_data]
+        columns = [COLUMNS.get(name, name) for name in self.changed_data]
+        if {"input_price", "output_price"} & set(columns) and "long_prompt_prices" not in columns:
+            columns.append("long_prompt_prices")
+        return columns
+
+
+COLUMNS = {**{field: column for field, (column, _) in PRICES.items()}, "long_prompts": "long_prompt_prices"}
+
+
+def _in_usd(prices: list[dict[str, int]]) -> list[dict[str, float]]:
+    return [
+        {name: amount if name == "above" else float(Decimal(amount) / NANO) for name, amount in one.items()}
+        for one in prices
+    ]
+
+
+def _in_nano(given: Any) -> list[dict[str, int]]:
+    """What was typed, as the column holds it. Raises ValueError."""
+    try:
+        prices = [
+            {name: amount if name == "above" else int(Decimal(str(amount)) * NANO) for name, amount in one.items()}
+            for one in given
+        ]
+        checked = msgspec.convert(prices, tuple[LongPrompt, ...])
+    except (AttributeError, TypeError, ArithmeticError, msgspec.ValidationError) as problem:
+        raise ValueError(f"A list of objects with above, input and output, please: {problem}") from None
+    if any(one.above < 1 or min(one.input, one.output) < 0 for one in checked):
+        raise ValueError("`above` is at least 1, and no price is negative.")
+    return sorted(prices, key=lambda one: one["above"])
 
 
 def usd_per_million(nano: int | None) -> Decimal | None:

@@ -22,7 +22,7 @@ class ModelAdmin(unfold.ModelAdmin):
     readonly_fields = ("source", "available", "edited", "created_at", "updated_at")
     fieldsets = (
         (None, {"fields": ("provider", "model_id", "name", "upstream", "aliases", "enabled", "rank")}),
-        ("Prices", {"fields": (*PRICES, "request_usd")}),
+        ("Prices", {"fields": (*PRICES, "request_usd", "long_prompts")}),
         (
             "Limits and abilities",
             {

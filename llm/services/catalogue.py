@@ -6,6 +6,8 @@ left to `environment.py`, which owns it. A model's row that a person made under 
 
 from typing import Any
 
+import msgspec
+
 from llm.core.catalogue import ModelRow, models_of
 from llm.core.providers import PROVIDERS, ProviderRow
 from llm.models import Model, Provider, Source
@@ -64,6 +66,7 @@ def _seed_model(provider: Provider, row: ModelRow) -> bool:
         "cache_write_price": row.price.cache_write,
         "audio_input_price": row.price.audio_input,
         "audio_output_price": row.price.audio_output,
+        "long_prompt_prices": msgspec.to_builtins(list(row.price.long_prompts)),
         "rank": row.rank,
         "released": row.created,
     }

@@ -99,8 +99,10 @@ def _set_model(provider: Provider, wanted: ModelSettings) -> None:
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     if chosen.keys() & {"input_price", "output_price"}:
-        # The list prices of cached tokens and of sound belong to the list price that has just been replaced.
+        # The list prices of cached tokens, sound and long prompts belong to the list price that has just been replaced.
         chosen |= dict.fromkeys(PRICES_OF_THEIR_OWN - set(model.edited))
+        if "long_prompt_prices" not in model.edited:
+            chosen["long_prompt_prices"] = []
     for name, value in chosen.items():
         setattr(model, name, value)
     _check(model)

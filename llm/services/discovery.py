@@ -140,7 +140,7 @@ def _take_in(row: Provider, answer: Listed, prices: Prices) -> None:
         change.made |= bool(new) | bool(gone.update(available=False)) | any(filled)
 
 
-def _columns(row: Provider, model: ListedModel, price: dict[str, int]) -> dict[str, Any]:
+def _columns(row: Provider, model: ListedModel, price: dict[str, Any]) -> dict[str, Any]:
     free = _local(row)
     plain = model.id.removesuffix(":latest") if row.provider_type == "ollama" else model.id
     columns: dict[str, Any] = {
@@ -158,7 +158,7 @@ def _columns(row: Provider, model: ListedModel, price: dict[str, int]) -> dict[s
     return columns | {name: value for name, value in price.items() if name != "context_window"}
 
 
-def _fill(model: Model, price: dict[str, int]) -> bool:
+def _fill(model: Model, price: dict[str, Any]) -> bool:
     """Give a model that people added, and left without a price, the one of the list."""
     if model.input_price is not None or not price or not set(PRICE_COLUMNS).isdisjoint(model.edited):
         return False

@@ -9,6 +9,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -24,10 +25,11 @@ COLUMNS = {
     "audio_input": "audio_input_price",
     "audio_output": "audio_output_price",
     "per_request": "request_price",
+    "long_prompts": "long_prompt_prices",
 }
 """Bucket of the list -> our column. Reasoning has no column: it costs as much as output, as everywhere in the list."""
 
-Prices = dict[str, dict[str, int]]
+Prices = dict[str, dict[str, Any]]
 """By model: columns of its price, and `context_window` if the list says."""
 
 logger = logging.getLogger(__name__)
@@ -58,7 +60,7 @@ def list_prices(wanted: Iterable[tuple[Provider, list[str]]]) -> list[Prices]:
             timeout=SECONDS,
             check=True,
         )
-        answers = msgspec.json.decode(done.stdout, type=list[dict[str, dict[str, int]]])
+        answers = msgspec.json.decode(done.stdout, type=list[dict[str, dict[str, Any]]])
     except (OSError, subprocess.SubprocessError, msgspec.MsgspecError) as failure:
         problem = type(failure).__name__
         logger.warning("the price list could not be asked (%s): new models stay without a price", problem)
@@ -66,7 +68,7 @@ def list_prices(wanted: Iterable[tuple[Provider, list[str]]]) -> list[Prices]:
     return [{name: _columns(price) for name, price in answer.items()} for answer in answers]
 
 
-def _columns(price: dict[str, int]) -> dict[str, int]:
+def _columns(price: dict[str, Any]) -> dict[str, Any]:
     columns = {column: price[bucket] for bucket, column in COLUMNS.items() if bucket in price}
     if "context_window" in price:
         columns["context_window"] = price["context_window"]

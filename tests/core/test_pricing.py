@@ -2,11 +2,12 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.core.pricing import Price, Usage, cost_nano, nano_per_million, per_token_usd, usd
+from billing.core.pricing import LongPrompt, Price, Usage, cost_nano, nano_per_million, per_token_usd, usd
 
 COUNT = st.integers(0, 10_000_000)
 PRICE = st.integers(0, 10**12)
@@ -21,6 +22,39 @@ def test_cost_of_every_bucket_is_summed_once() -> None:
 def test_buckets_without_a_price_cost_as_much_as_plain_ones() -> None:
     price = Price(input=7 * 10**9, output=11 * 10**9)
     assert cost_nano(Usage(cached_input=1, cache_write=1, reasoning=1), price) == 7_000 + 7_000 + 11_000
+
+
+LONG = Price(
+    input=10**9,
+    output=10 * 10**9,
+    cached_input=10**8,
+    per_request=5,
+    long_prompts=(LongPrompt(100, 2 * 10**9, 15 * 10**9, 2 * 10**8), LongPrompt(1_000, 4 * 10**9, 20 * 10**9)),
+)
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        (Usage(input=100, output=1), 100 * 1_000 + 10_000),
+        (Usage(input=101, output=1), 101 * 2_000 + 15_000),
+        (Usage(input=1, cached_input=100, output=1), 2_000 + 100 * 200 + 15_000),
+        (Usage(input=1_000, output=1), 1_000 * 2_000 + 15_000),
+        (Usage(input=1, cached_input=1_000, reasoning=2), 1_001 * 4_000 + 2 * 20_000),
+    ],
+)
+def test_a_long_prompt_makes_all_tokens_of_its_call_cost_more(usage: Usage, cost: int) -> None:
+    assert cost_nano(usage, LONG) == cost + 5
+
+
+@given(COUNT, COUNT)
+def test_a_longer_prompt_never_costs_less_where_its_prices_rise(a: int, b: int) -> None:
+    assert cost_nano(Usage(input=min(a, b)), LONG) <= cost_nano(Usage(input=max(a, b)), LONG)
+
+
+def test_a_price_with_long_prompts_is_kept_as_json() -> None:
+    assert msgspec.json.decode(msgspec.json.encode(LONG), type=Price) == LONG
+    assert msgspec.convert(msgspec.to_builtins(LONG), Price) == LONG
 
 
 def test_cost_is_rounded_half_up_once() -> None:

@@ -1,5 +1,6 @@
 """The admin of providers, models and gateways: works through services, and never shows a secret."""
 
+import json
 import logging
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from billing.core.pricing import LongPrompt
 from llm import services, snapshots
 from llm.models import GatewayState, Model, Provider, ProviderKey
 from tests.apps.llm.test_gateways import a_hello
@@ -186,6 +188,7 @@ def model_form(model: Model, **fields: Any) -> dict[str, Any]:
         "audio_input_usd": "",
         "audio_output_usd": "",
         "request_usd": "",
+        "long_prompts": "[]",
     }
     return form | fields
 
@@ -198,16 +201,45 @@ def test_prices_are_shown_and_typed_as_usd_per_million_tokens(browser: Client) -
     browser.post(address, model_form(model, input_usd="0.0375", cached_input_usd="0.000000001"))
     model.refresh_from_db()
     assert (model.input_price, model.output_price, model.cached_input_price) == (37_500_000, 60 * 10**9, 1)
-    assert model.edited == ["cached_input_price", "input_price"]
+    assert model.edited == ["cached_input_price", "input_price", "long_prompt_prices"]
     price = next(model.price for model in snapshots.build_snapshot().models if model.id == "gpt-4")
     assert price is not None
     assert price.input == 37_500_000
+
+
+def test_prices_of_long_prompts_are_shown_typed_and_end_with_the_price_they_belong_to(browser: Client) -> None:
+    model = Model.objects.get(model_id="gpt-4")
+    address = reverse("admin:llm_model_change", args=[model.pk])
+    typed = '[{"above": 200000, "input": 45, "output": 90.5}, {"above": 1000, "input": 31, "output": 61}]'
+    browser.post(address, model_form(model, long_prompts=typed))
+    model.refresh_from_db()
+    price = next(model.price for model in snapshots.build_snapshot().models if model.id == "gpt-4")
+    assert price is not None
+    assert price.long_prompts == (
+        LongPrompt(1_000, 31 * 10**9, 61 * 10**9),
+        LongPrompt(200_000, 45 * 10**9, 90_500_000_000),
+    )
+    shown = browser.get(address).content.decode()
+    assert "&quot;above&quot;: 200000, &quot;input&quot;: 45.0" in shown
+    browser.post(address, model_form(model, input_usd="20", long_prompts=typed))
+    model.refresh_from_db()
+    assert len(model.long_prompt_prices) == 2, "typed anew, so meant"
+    kept = json.dumps(
+        [{"above": 1000, "input": 31.0, "output": 61.0}, {"above": 200000, "input": 45.0, "output": 90.5}]
+    )
+    browser.post(address, model_form(model, input_usd="10", long_prompts=kept))
+    model.refresh_from_db()
+    assert (model.input_price, model.long_prompt_prices) == (10 * 10**9, [])
 
 
 @pytest.mark.parametrize(
     "fields",
     [
         {"input_usd": ""},
+        {"long_prompts": '[{"above": 5}]'},
+        {"long_prompts": '[{"above": 0, "input": 1, "output": 1}]'},
+        {"long_prompts": '{"above": 5}'},
+        {"long_prompts": '[{"above": 5, "input": "x", "output": 1}]'},
         {"input_usd": "-1"},
         {"input_usd": "0.0000000001"},
         {"input_usd": "NaN"},

@@ -58,6 +58,18 @@ def test_new_models_with_a_list_price_are_offered_and_others_wait(server: ListSe
     assert "gpt-5" in offered and "brand-new-thing" not in offered
 
 
+def test_prices_that_rise_with_the_prompt_are_taken_with_their_steps(server: ListServer) -> None:
+    configure(server)
+    server.lists("gpt-6-sol")
+    services.discover(["openai"])
+    (price,) = [model.price for model in snapshots.build_snapshot().models if model.id == "gpt-6-sol"]
+    assert price is not None
+    (longer,) = price.long_prompts
+    assert longer.above == 272_000
+    assert (longer.input, longer.output) == (2 * price.input, price.output * 3 // 2)
+    assert longer.cached_input == 2 * (price.cached_input or 0)
+
+
 def test_the_catalogue_keeps_the_prices_of_the_guide(server: ListServer) -> None:
     configure(server)
     server.lists("gpt-4o", "gpt-4", "gpt-3.5-turbo")
