@@ -1,7 +1,8 @@
 """Where everything of a sketch lies: the positions come from `graphlay`, a layered layout with routed arcs.
 
-Its time grows steeply with the number of long arcs; the limits below keep the worst at a few seconds, and past them
-TooLargeToDraw is raised. A layout does not depend on the marking, so the last ones are kept. Next: `svg.py`.
+Its time grows steeply with the number of long arcs: nets with many get a quicker, plainer layout, and past the limits
+below, which keep the worst at a few seconds, TooLargeToDraw is raised. A layout does not depend on the marking, so the
+last ones are kept. Next: `svg.py`.
 """
 
 import math
@@ -17,10 +18,22 @@ from workflows.core.errors import WorkflowError
 
 MAXIMUM_SHAPES = 1_500
 MAXIMUM_CONNECTIONS = 3_000
-MAXIMUM_BENDS = 6_000
-QUICK_FROM = 250
-"""Shapes from which on the layout tries less hard."""
+CAREFUL_BENDS = 700
+MAXIMUM_BENDS = 5_000
+"""Layers that the arcs cross, all together: what the time depends on."""
 
+_OPTIONS: dict[str, Any] = {
+    "direction": "leftright",
+    "routing": {"style": "orthogonal", "port_sides": "facing_only"},
+    "spacing": {"layer_gap": 36.0, "node_gap": 14.0, "dummy_gap": 14.0, "port_gap": 9.0, "isolated_gap": 30.0},
+    "wrap": {"viewport_aspect": 1.5},
+    "tuning": {"wrap": {"max_rows": 20}},
+}
+_QUICK: dict[str, Any] = {
+    "effort": "fast",
+    "coords": {"placement": "brandes_koepf"},
+    "tuning": {**_OPTIONS["tuning"], "order": {"kick_rounds": 0, "seeds": 1, "sifting_max_work": 1_000}},
+}
 Point = tuple[float, float]
 
 
@@ -50,7 +63,7 @@ def lay_out(drawn: Sketch) -> Layout:
             f"made of at most {MAXIMUM_SHAPES} and {MAXIMUM_CONNECTIONS}. Its DOT text has no limit."
         )
     try:
-        found = graphlay.layout(_graph(drawn), options=_options(drawn))
+        found = _positions(drawn)
     except graphlay.GraphlayError as error:
         raise TooLargeToDraw(f"No picture can be made of this net: {error}. Its DOT text has no limit.") from error
     low = found.bounds["min"]
@@ -84,16 +97,14 @@ def _graph(drawn: Sketch) -> graphlay.Graph:
     return graph
 
 
-def _options(drawn: Sketch) -> dict[str, object]:
-    return {
-        "direction": "leftright",
-        "effort": "fast" if len(drawn.shapes) > QUICK_FROM else "balanced",
-        "routing": {"style": "orthogonal", "port_sides": "facing_only"},
-        "spacing": {"layer_gap": 36.0, "node_gap": 14.0, "dummy_gap": 14.0, "port_gap": 9.0, "isolated_gap": 30.0},
-        "wrap": {"viewport_aspect": 1.5},
-        "tuning": {"wrap": {"max_rows": 20}},
-        "limits": {"max_dummies": MAXIMUM_BENDS},
-    }
+def _positions(drawn: Sketch) -> graphlay.Layout:
+    """The engine's answer: carefully, or where the arcs are too long for that, quickly."""
+    graph = _graph(drawn)
+    try:
+        return graphlay.layout(graph, options={**_OPTIONS, "limits": {"max_dummies": CAREFUL_BENDS}})
+    except graphlay.GraphlayError:
+        quick = {**_OPTIONS, **_QUICK, "limits": {"max_dummies": MAXIMUM_BENDS}}
+        return graphlay.layout(graph, options=quick)
 
 
 def _way(
