@@ -9,7 +9,9 @@ from pathlib import Path
 
 from django.core.management.base import CommandError
 
-from workflows.core.errors import BadDefinition
+from workflows import selectors
+from workflows.core.errors import BadDefinition, WorkflowNotFound
+from workflows.core.net import Net
 from workflows.core.notation import Compiled, compile_definition
 
 MAXIMUM_BYTES = 4_000_000
@@ -24,6 +26,18 @@ def read_definition(file: str) -> Compiled:
         raise CommandError(f"{file} is not JSON: {error}.", returncode=2) from None
     except BadDefinition as error:
         raise CommandError(f"{file}: {error}", returncode=2) from None
+
+
+def read_net(name: str) -> Net:
+    """The net of a definition's file, or of a stored workflow's current version. Raises CommandError."""
+    if is_file(name):
+        return read_definition(name).net
+    try:
+        found = selectors.existing_workflow(name)
+    except WorkflowNotFound as error:
+        raise CommandError(f"{error} A file's name ends in .json.", returncode=2) from None
+    assert found.current is not None
+    return selectors.net_of(found.current)
 
 
 def read_bytes(file: str) -> bytes:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.core.analysis.oracle import Truth, replay, truth
 from workflows.core.analysis.plain import PlainNet, plain_net
 from workflows.core.analysis.properties import final_places, is_final
-from workflows.core.analysis.questions import unreachable_without
+from workflows.core.analysis.questions import Prices, unreachable_without
 from workflows.core.analysis.reachability import explore
 from workflows.core.analysis.report import analyse_plain
 from workflows.core.analysis.structure import place_invariants, siphons, state_equation, transition_invariants, traps
@@ -64,7 +64,7 @@ def test_the_graph_is_the_whole_truth(net: PlainNet) -> None:
 @given(nets())
 def test_every_verdict_is_the_oracles(net: PlainNet) -> None:
     known = truth(net)
-    report = analyse_plain(net, {}, LIMITS)
+    report = analyse_plain(net, Prices(), LIMITS)
     if known is None:
         assert report.bounded.answer is not Answer.TRUE or net.is_plain
         return
@@ -96,7 +96,7 @@ def _sound(net: PlainNet, known: Truth, fired: set[str]) -> bool:
 @MANY
 @given(nets(plain=True))
 def test_plain_nets_are_never_unknown_when_they_pump(net: PlainNet) -> None:
-    report = analyse_plain(net, {}, LIMITS)
+    report = analyse_plain(net, Prices(), LIMITS)
     if report.bounded.answer is Answer.FALSE:
         trace = report.bounded.trace or ()
         grown = replay(net, trace)
@@ -156,7 +156,7 @@ def test_worst_price_is_the_dearest_run(net: PlainNet, data: st.DataObject) -> N
     if known is None:
         return
     prices = {name: data.draw(st.integers(0, 3)) for name in net.transitions}
-    worst = analyse_plain(net, prices, LIMITS).worst_price
+    worst = analyse_plain(net, Prices(prices), LIMITS).worst_price
     best, rounds = dict.fromkeys(known.markings, 0), 0
     while True:  # Bellman's relaxation: still growing after as many rounds as markings means a paying loop
         grown = dict(best)

@@ -8,9 +8,11 @@ callers ask `reachability` instead and answer UNKNOWN past its limit. Next: `pro
 from dataclasses import dataclass
 
 from workflows.core.analysis.plain import PlainNet, Row
+from workflows.core.analysis.verdict import Over, never
 
 OMEGA = float("inf")
 Covering = tuple[float, ...]
+LOOK_AT_CLOCK = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,8 @@ class Coverability:
         return tuple(place for place, bound in self.bounds.items() if bound == OMEGA)
 
 
-def cover(net: PlainNet, limit: int) -> Coverability:
-    """The coverability set, or what was seen of it within `limit` nodes (then `complete` is False).
+def cover(net: PlainNet, limit: int, over: Over = never) -> Coverability:
+    """The coverability set, or what was seen of it within `limit` nodes or until `over()` (`complete` is then False).
 
     Raises ValueError for a net that is not plain: the method would be wrong there.
     """
@@ -46,6 +48,9 @@ def cover(net: PlainNet, limit: int) -> Coverability:
     position = 0
     complete = True
     while position < len(nodes):
+        if position % LOOK_AT_CLOCK == 0 and over():
+            complete = False
+            break
         for number, row in enumerate(net.rows):
             reached = _fire(row, nodes[position][0])
             if reached is None:

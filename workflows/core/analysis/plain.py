@@ -5,7 +5,7 @@ several alternatives becomes several rows of the same name; the rows' labels tel
 that meet in one place are added up. Next: `reachability.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from workflows.core.net import Arc, Net, Transition
@@ -35,6 +35,8 @@ class PlainNet:
     places: tuple[str, ...]
     rows: tuple[Row, ...]
     initial: Marking
+    shared: frozenset[int] = frozenset()
+    """Places whose tokens belong to all cases: they are no work of this case that is left over."""
 
     @property
     def transitions(self) -> tuple[str, ...]:
@@ -46,13 +48,22 @@ class PlainNet:
         """Whether incidence arithmetic says everything: no inhibitor, capacity or reset."""
         return not any(row.blocks or row.resets for row in self.rows)
 
+    def own(self, marking: Marking) -> int:
+        """How many tokens the case itself has."""
+        return sum(marking) - sum(marking[at] for at in self.shared)
+
+    def without(self, transitions: Collection[str]) -> "PlainNet":
+        """The net in which these never fire."""
+        kept = tuple(row for row in self.rows if row.transition not in transitions)
+        return PlainNet(self.places, kept, self.initial, self.shared)
+
     def named(self, marking: Marking) -> dict[str, int]:
         """The marked places by name."""
         return {name: count for name, count in zip(self.places, marking, strict=True) if count}
 
 
 def plain_net(net: Net, initial: Mapping[str, int] | None = None) -> PlainNet:
-    """The numbers of a net; `initial` defaults to one token in its initial place.
+    """The numbers of a net; `initial` is by place and defaults to one token in the net's initial place.
 
     Raises KeyError for a marked place that the net does not have.
     """
@@ -66,7 +77,8 @@ def plain_net(net: Net, initial: Mapping[str, int] | None = None) -> PlainNet:
         for transition in net.transitions.values()
         for arcs in dict.fromkeys(transition.alternatives)
     )
-    return PlainNet(places, rows, tuple(counts))
+    shared = frozenset(index[place.id] for place in net.places.values() if place.scope != "case")
+    return PlainNet(places, rows, tuple(counts), shared)
 
 
 def _row(net: Net, index: Mapping[str, int], transition: Transition, arcs: tuple[Arc, ...]) -> Row:

@@ -2,8 +2,8 @@
 
 Read off the reachability graph where that is complete; past the limit the coverability tree still proves what it can
 for plain nets, and everything else is UNKNOWN. A workflow's final places are those no transition takes from; its final
-markings hold one token in one final place and nothing elsewhere. Soundness is that of van der Aalst (The application
-of Petri nets to workflow management, 1998), for one or more final places. Next: `report.py`.
+markings hold one token in one final place and nothing else of the case's own. Soundness is that of van der
+Aalst (The application of Petri nets to workflow management, 1998), for one or more final places. Next: `report.py`.
 """
 
 from workflows.core.analysis.coverability import Coverability
@@ -88,13 +88,13 @@ def sound(graph: Graph, covering: Coverability | None) -> Verdict:
 
 
 def final_places(net: PlainNet) -> tuple[int, ...]:
-    """Places from which nothing is taken, by index."""
+    """The case's places from which nothing is taken, by index."""
     taken = {place for row in net.rows for place, _ in row.takes} | {place for row in net.rows for place in row.resets}
-    return tuple(at for at in range(len(net.places)) if at not in taken)
+    return tuple(at for at in range(len(net.places)) if at not in taken and at not in net.shared)
 
 
 def is_final(net: PlainNet, marking: Marking) -> bool:
-    return sum(marking) == 1 and any(marking[place] for place in final_places(net))
+    return net.own(marking) == 1 and any(marking[place] for place in final_places(net))
 
 
 def terminal_components(graph: Graph) -> list[list[int]]:
@@ -160,7 +160,7 @@ def _close(open_states: list[int], component: list[int], root: int, number: int)
 def _unclean_end(graph: Graph) -> Verdict | None:
     finals = final_places(graph.net)
     for state, marking in enumerate(graph.states):
-        if any(marking[place] for place in finals) and sum(marking) != 1:
+        if any(marking[place] for place in finals) and graph.net.own(marking) != 1:
             left = tuple(f"{place}: {count}" for place, count in graph.net.named(marking).items())
             return Verdict(
                 Answer.FALSE, GRAPH, graph.trace(state), left, "a final place is marked and tokens are left over"
@@ -193,7 +193,7 @@ def _really_stuck(graph: Graph, state: int) -> bool:
 
 
 def _past_limit(graph: Graph) -> Verdict:
-    return unknown(GRAPH, f"more than {len(graph.states)} markings: raise the limit or bound the net")
+    return unknown(GRAPH, f"stopped at {graph.stopped}: raise the limit or bound the net")
 
 
 def _pump_note(covering: Coverability) -> str:

@@ -1,17 +1,49 @@
 """Questions people ask before they run a workflow: what can it cost at most, and can an action happen without sign-off?
 
-Prices are integer nano-dollars per firing of a transition. Both answers read the reachability graph; past its limit a
+Prices are integer nano-dollars. Both answers read the reachability graph; past its limit a
 plain net's coverability tree still finds a paying loop or proves an action unreachable. Next: `report.py`.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from workflows.core.analysis.coverability import cover
 from workflows.core.analysis.plain import PlainNet
 from workflows.core.analysis.properties import GRAPH, TREE, component_of
 from workflows.core.analysis.reachability import Graph, explore
-from workflows.core.analysis.verdict import Answer, Limits, Verdict, unknown
+from workflows.core.analysis.verdict import Answer, Limits, Over, Verdict, never, unknown
+from workflows.core.net import Net
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What a firing costs, by transition, and what the arrival of a token costs, by place (agents work at both).
+
+    Raises ValueError for a negative price.
+    """
+
+    transitions: Mapping[str, int] = field(default_factory=dict)
+    places: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if any(price < 0 for price in (*self.transitions.values(), *self.places.values())):
+            raise ValueError("A price must be zero or more.")
+
+    def with_attempts(self, net: Net) -> "Prices":
+        """Where a step that works outside is tried several times, each attempt may cost its price."""
+        attempts = {step.id: step.retries.attempts for step in net.steps.values()}
+        return Prices({name: price * attempts.get(name, 1) for name, price in self.transitions.items()}, self.places)
+
+    def of_rows(self, net: PlainNet) -> list[int]:
+        """The cost of firing each row once."""
+        at_places = [self.places.get(place, 0) for place in net.places]
+        return [
+            self.transitions.get(row.transition, 0) + sum(count * at_places[at] for at, count in row.gives)
+            for row in net.rows
+        ]
+
+    def of_marking(self, net: PlainNet) -> int:
+        return sum(count * self.places.get(place, 0) for place, count in net.named(net.initial).items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +59,24 @@ class WorstPrice:
     note: str = ""
 
 
-def worst_price(graph: Graph, prices: Mapping[str, int], limits: Limits) -> WorstPrice:
-    """The most a case can cost when firing transition t costs `prices[t]` (absent: nothing).
-
-    Raises ValueError for a negative price.
-    """
-    if any(price < 0 for price in prices.values()):
-        raise ValueError("A price must be zero or more.")
+def worst_price(graph: Graph, prices: Prices, limits: Limits, over: Over = never) -> WorstPrice:
+    """The most a case can cost; what lies in priced places at the beginning is paid for too."""
+    cost = prices.of_rows(graph.net)
     if not graph.complete:
-        return _worst_past_limit(graph, prices, limits)
-    cost = [prices.get(row.transition, 0) for row in graph.net.rows]
+        return _worst_past_limit(graph, cost, limits, over)
     component = component_of(graph)
     for state, leaving in enumerate(graph.edges):
         for row, to in leaving:
             if cost[row] and component[state] == component[to]:
                 loop = (graph.net.rows[row].label, *_way(graph, to, state))
                 return WorstPrice(Answer.FALSE, None, graph.trace(state) + loop, loop, "this loop can be paid for ever")
-    return _dearest_path(graph, cost, component)
+    found = _dearest_path(graph, cost, component)
+    return replace(found, nano=(found.nano or 0) + prices.of_marking(graph.net))
 
 
-def unreachable_without(net: PlainNet, action: str, approvals: Collection[str], limits: Limits) -> Verdict:
+def unreachable_without(
+    net: PlainNet, action: str, approvals: Collection[str], limits: Limits, over: Over = never
+) -> Verdict:
     """Whether `action` can never fire before one of `approvals` has.
 
     Proved on the net without the approvals: if the action is dead there, every run to it passes an approval. Raises
@@ -55,8 +85,8 @@ def unreachable_without(net: PlainNet, action: str, approvals: Collection[str], 
     for name in (action, *approvals):
         if name not in net.transitions:
             raise KeyError(name)
-    without = PlainNet(net.places, tuple(row for row in net.rows if row.transition not in approvals), net.initial)
-    graph = explore(without, limits.states)
+    without = net.without(approvals)
+    graph = explore(without, limits.states, over)
     for state, leaving in enumerate(graph.edges):
         for row, _ in leaving:
             if without.rows[row].transition == action:
@@ -65,10 +95,10 @@ def unreachable_without(net: PlainNet, action: str, approvals: Collection[str], 
     if graph.complete:
         return Verdict(Answer.TRUE, GRAPH)
     if without.is_plain:
-        covering = cover(without, limits.states)
+        covering = cover(without, limits.states, over)
         if covering.complete and action not in covering.fired:
             return Verdict(Answer.TRUE, TREE)
-    return unknown(GRAPH, f"more than {limits.states} markings")
+    return unknown(GRAPH, f"stopped at {graph.stopped}")
 
 
 def _dearest_path(graph: Graph, cost: list[int], component: list[int]) -> WorstPrice:
@@ -93,14 +123,14 @@ def _dearest_path(graph: Graph, cost: list[int], component: list[int]) -> WorstP
     return WorstPrice(Answer.TRUE, best[component[0]][0], tuple(labels))
 
 
-def _worst_past_limit(graph: Graph, prices: Mapping[str, int], limits: Limits) -> WorstPrice:
+def _worst_past_limit(graph: Graph, cost: list[int], limits: Limits, over: Over) -> WorstPrice:
     if graph.net.is_plain:
-        covering = cover(graph.net, limits.states)
+        covering = cover(graph.net, limits.states, over)
         loop = covering.pump[covering.pump_from :]
-        names = {row.label: row.transition for row in graph.net.rows}
-        if any(prices.get(names[label], 0) for label in loop):
+        costs = {row.label: each for row, each in zip(graph.net.rows, cost, strict=True)}
+        if any(costs[label] for label in loop):
             return WorstPrice(Answer.FALSE, None, covering.pump, loop, "this loop can be paid for ever")
-    return WorstPrice(Answer.UNKNOWN, None, (), note=f"more than {limits.states} markings")
+    return WorstPrice(Answer.UNKNOWN, None, (), note=f"stopped at {graph.stopped}")
 
 
 def _way(graph: Graph, start: int, end: int) -> tuple[str, ...]:

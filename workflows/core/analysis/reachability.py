@@ -1,12 +1,22 @@
 """The reachability graph: every marking a net can come to, breadth first, so that a trace found is a shortest one.
 
-States are tuples, numbered in the order they are found; an edge is (row, state). The search stops at a number of states
-and says so: `Graph.complete` is then False and only what was seen may be concluded. Next: `properties.py`.
+States are numbered in the order they are found; an edge is (row, state). The search stops at its limits (markings,
+edges, time) and says so: `Graph.complete` is then False and only what was seen may be concluded. Markings are integers
+meanwhile (`packed.py`), and of each new one only the rows that its last firing touched are looked at again.
+Next: `properties.py`.
 """
 
 from dataclasses import dataclass, field
 
+from workflows.core.analysis.packed import PackedRow, fields_for, touched_by
 from workflows.core.analysis.plain import Marking, PlainNet, Row
+from workflows.core.analysis.verdict import Over, never
+
+MAXIMUM_COUNTS = 20_000_000
+"""Markings times places that are kept: about 250 MB."""
+EDGES_PER_STATE = 12
+LOOK_AT_CLOCK = 512
+"""Markings between two looks at the clock."""
 
 
 @dataclass(slots=True)
@@ -20,6 +30,8 @@ class Graph:
     complete: bool
     found_by: list[tuple[int, int]] = field(default_factory=list)
     """For each state, (state before, row index) of its first finding; (-1, -1) for the initial one."""
+    stopped: str = ""
+    """The limit that was reached, if one was."""
 
     @property
     def edge_count(self) -> int:
@@ -34,42 +46,29 @@ class Graph:
         return tuple(reversed(labels))
 
 
-def explore(net: PlainNet, limit: int) -> Graph:
-    """The graph of everything reachable, or of the first `limit` markings."""
-    index: dict[Marking, int] = {net.initial: 0}
-    graph = Graph(net, [net.initial], [], True, [(-1, -1)])
-    states, edges, found_by = graph.states, graph.edges, graph.found_by
-    rows = list(enumerate(net.rows))
-    position = 0
-    while position < len(states):
-        marking = states[position]
-        leaving: list[tuple[int, int]] = []
-        for number, row in rows:
-            reached = fire(row, marking)
-            if reached is None:
-                continue
-            state = index.get(reached)
-            if state is None:
-                if len(states) >= limit:
-                    graph.complete = False
-                    continue
-                state = index[reached] = len(states)
-                states.append(reached)
-                found_by.append((position, number))
-            leaving.append((number, state))
-        edges.append(leaving)
-        position += 1
-    return graph
+def explore(net: PlainNet, limit: int, over: Over = never) -> Graph:
+    """The graph of everything reachable, or of the first `limit` markings, or of what was seen until `over()`."""
+    limit = max(1, min(limit, MAXIMUM_COUNTS // max(1, len(net.places))))
+    fields = fields_for(net, limit)
+    rows = [fields.row(row) for row in net.rows]
+    search = _Search(rows, touched_by(net), fields.pack(net.initial), limit)
+    stopped = search.run(over)
+    return Graph(
+        net,
+        [fields.unpack(packed) for packed in search.states],
+        search.edges + [[] for _ in range(len(search.states) - len(search.edges))],
+        not stopped,
+        search.found_by,
+        stopped,
+    )
 
 
 def fire(row: Row, marking: Marking) -> Marking | None:
     """The marking after firing `row`, or None where it is not enabled."""
-    for place, count in row.needs:
-        if marking[place] < count:
-            return None
-    for place, count in row.blocks:
-        if marking[place] >= count:
-            return None
+    if any(marking[place] < count for place, count in row.needs):
+        return None
+    if any(marking[place] >= count for place, count in row.blocks):
+        return None
     after = list(marking)
     if row.resets:
         for place, count in row.takes:
@@ -82,3 +81,71 @@ def fire(row: Row, marking: Marking) -> Marking | None:
         for place, count in row.change:
             after[place] += count
     return tuple(after)
+
+
+class _Search:
+    """The breadth-first search over packed markings."""
+
+    def __init__(self, rows: list[PackedRow], touched: list[tuple[int, ...]], initial: int, limit: int) -> None:
+        self.rows, self.limit = rows, limit
+        self.states, self.found_by = [initial], [(-1, -1)]
+        self.edges: list[list[tuple[int, int]]] = []
+        self._touched = [(frozenset(others), [self._test(other) for other in others]) for others in touched]
+        self._enabled = [_enabled(tuple(self._test(number) for number in range(len(rows))), initial)]
+
+    def run(self, over: Over) -> str:
+        """Fills `states`, `edges` and `found_by`; returns the limit reached, or an empty text."""
+        states, edges, found_by, enabled, limit = self.states, self.edges, self.found_by, self._enabled, self.limit
+        firings = [(row.change, row.keep, row.gives) for row in self.rows]
+        touched = self._touched
+        index = {states[0]: 0}
+        room, stopped, position = EDGES_PER_STATE * limit, "", 0
+        while position < len(states):
+            if position % LOOK_AT_CLOCK == 0 and over():
+                return "the time limit"
+            marking, leaving = states[position], []
+            for number in enabled[position]:
+                change, keep, gives = firings[number]
+                reached = marking + change if keep == -1 else ((marking + change) & keep) + gives
+                state = index.get(reached)
+                if state is None:
+                    if len(states) >= limit:
+                        stopped = f"{limit} markings"
+                        continue
+                    state = index[reached] = len(states)
+                    states.append(reached)
+                    found_by.append((position, number))
+                    others, tests = touched[number]
+                    enabled.append(_after(enabled[position], others, tests, reached))
+                leaving.append((number, state))
+            edges.append(leaving)
+            enabled[position] = []
+            room -= len(leaving)
+            if room < 0:
+                return f"{EDGES_PER_STATE * limit} firings"
+            position += 1
+        return stopped
+
+    def _test(self, number: int) -> "_Test":
+        row = self.rows[number]
+        return number, row.need_add, row.need_mask, row.block_add, row.block_mask
+
+
+_Test = tuple[int, int, int, int, int]
+"""A row's number, and need_add, need_mask, block_add and block_mask of its PackedRow."""
+
+
+def _enabled(tests: tuple[_Test, ...] | list[_Test], marking: int) -> list[int]:
+    return [
+        number
+        for number, need_add, need_mask, block_add, block_mask in tests
+        if (marking + need_add) & need_mask == need_mask and not (block_mask and (marking + block_add) & block_mask)
+    ]
+
+
+def _after(before: list[int], others: frozenset[int], tests: list[_Test], marking: int) -> list[int]:
+    """The rows enabled now: those that the firing did not touch, and of the touched those that pass their test."""
+    left = [number for number in before if number not in others]
+    left += _enabled(tests, marking)
+    left.sort()
+    return left

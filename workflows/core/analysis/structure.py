@@ -11,9 +11,12 @@ from fractions import Fraction
 from math import gcd
 
 from workflows.core.analysis.plain import Marking, PlainNet
-from workflows.core.analysis.verdict import Answer, Verdict, unknown
+from workflows.core.analysis.verdict import Answer, Over, Verdict, never, unknown
 
 Vector = tuple[int, ...]
+LOOK_AT_CLOCK = 64
+PARTIAL = 200
+"""Invariants that are told where not all could be found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Found:
     complete: bool
 
 
-def place_invariants(net: PlainNet, limit: int) -> Found:
+def place_invariants(net: PlainNet, limit: int, over: Over = never) -> Found:
     """Minimal weightings of places whose weighted token count no firing changes.
 
     A place that some transition resets has no weight in any: a reset takes away an unknown number.
@@ -32,27 +35,27 @@ def place_invariants(net: PlainNet, limit: int) -> Found:
     emptied = {place for row in net.rows for place in row.resets}
     columns = [dict(row.change) for row in net.rows] + [{place: 1} for place in emptied]
     vectors, complete = _farkas(
-        [[column.get(place, 0) for column in columns] for place in range(len(net.places))], limit
+        [[column.get(place, 0) for column in columns] for place in range(len(net.places))], limit, over
     )
     return Found(tuple(_named(vector, net.places) for vector in vectors), complete)
 
 
-def transition_invariants(net: PlainNet, limit: int) -> Found:
+def transition_invariants(net: PlainNet, limit: int, over: Over = never) -> Found:
     """Minimal multisets of firings that lead from a marking back to it (rows with resets take no part)."""
     rows = [row for row in net.rows if not row.resets]
     matrix = [[dict(row.change).get(place, 0) for place in range(len(net.places))] for row in rows]
-    vectors, complete = _farkas(matrix, limit)
+    vectors, complete = _farkas(matrix, limit, over)
     return Found(tuple(_named(vector, [row.label for row in rows]) for vector in vectors), complete)
 
 
-def siphons(net: PlainNet, limit: int) -> Found:
+def siphons(net: PlainNet, limit: int, over: Over = never) -> Found:
     """Minimal sets of places that, once empty, stay empty."""
-    return _closed_sets(net, limit, [(_inputs(net, at), _outputs(net, at)) for at in range(len(net.rows))])
+    return _closed_sets(net, limit, over, [(_inputs(net, at), _outputs(net, at)) for at in range(len(net.rows))])
 
 
-def traps(net: PlainNet, limit: int) -> Found:
+def traps(net: PlainNet, limit: int, over: Over = never) -> Found:
     """Minimal sets of places that, once marked, stay marked."""
-    return _closed_sets(net, limit, [(_outputs(net, at), _inputs(net, at)) for at in range(len(net.rows))])
+    return _closed_sets(net, limit, over, [(_outputs(net, at), _inputs(net, at)) for at in range(len(net.rows))])
 
 
 def state_equation(net: PlainNet, target: Marking) -> Verdict:
@@ -74,7 +77,7 @@ def state_equation(net: PlainNet, target: Marking) -> Verdict:
     return Verdict(Answer.FALSE, method, note="no number of firings adds up to this marking")
 
 
-def _farkas(matrix: list[list[int]], limit: int) -> tuple[list[Vector], bool]:
+def _farkas(matrix: list[list[int]], limit: int, over: Over) -> tuple[list[Vector], bool]:
     """Minimal non-negative integer vectors x with x·matrix = 0, by eliminating one column after the other."""
     count = len(matrix)
     rows: list[tuple[list[int], Vector]] = [
@@ -84,14 +87,17 @@ def _farkas(matrix: list[list[int]], limit: int) -> tuple[list[Vector], bool]:
         kept = [row for row in rows if row[0][column] == 0]
         positive = [row for row in rows if row[0][column] > 0]
         negative = [row for row in rows if row[0][column] < 0]
-        if len(kept) + len(positive) * len(negative) > limit:
-            return _minimal(vector for line, vector in kept if not any(line)), False
-        for plus in positive:
-            for minus in negative:
-                kept.append(_combine(plus, minus, -minus[0][column], plus[0][column]))
-        smallest = set(_minimal(vector for _, vector in kept))
+        smallest: set[Vector] | None = None
+        if len(kept) + len(positive) * len(negative) <= limit:
+            for plus in positive:
+                for minus in negative:
+                    kept.append(_combine(plus, minus, -minus[0][column], plus[0][column]))
+            smallest = _minimal((vector for _, vector in kept), over)
+        if smallest is None:
+            done = [vector for line, vector in kept if not any(line)]
+            return sorted(_minimal(sorted(done, key=sum)[:PARTIAL], never) or ()), False
         rows = list({vector: (line, vector) for line, vector in kept if vector in smallest}.values())
-    return _minimal(vector for _, vector in rows), True
+    return sorted((vector for _, vector in rows), key=lambda each: (len(each) - each.count(0), each)), True
 
 
 def _combine(
@@ -103,14 +109,19 @@ def _combine(
     return [value // divisor for value in line], tuple(value // divisor for value in vector)
 
 
-def _minimal(vectors: Iterable[Vector]) -> list[Vector]:
-    """Those whose support holds no other's support."""
-    kept: list[tuple[frozenset[int], Vector]] = []
-    with_support = ((frozenset(at for at, value in enumerate(vector) if value), vector) for vector in set(vectors))
-    for support, vector in sorted(with_support, key=lambda each: (len(each[0]), each[1])):
-        if not any(smaller <= support for smaller, _ in kept):
-            kept.append((support, vector))
-    return [vector for _, vector in kept]
+def _minimal(vectors: Iterable[Vector], over: Over) -> set[Vector] | None:
+    """Those whose support holds no other's support; None if the time is over before that is known."""
+    with_support = [(sum(1 << at for at, value in enumerate(vector) if value), vector) for vector in set(vectors)]
+    with_support.sort(key=lambda each: (each[0].bit_count(), each[1]))
+    supports: list[int] = []
+    kept: set[Vector] = set()
+    for number, (support, vector) in enumerate(with_support):
+        if number % LOOK_AT_CLOCK == 0 and over():
+            return None
+        if not any(smaller & support == smaller for smaller in supports):
+            supports.append(support)
+            kept.add(vector)
+    return kept
 
 
 def _named(vector: Vector, names: Sequence[str]) -> dict[str, int]:
@@ -128,7 +139,7 @@ def _outputs(net: PlainNet, at: int) -> frozenset[int]:
     return frozenset({place for place, _ in row.gives} | read)
 
 
-def _closed_sets(net: PlainNet, limit: int, rows: list[tuple[frozenset[int], frozenset[int]]]) -> Found:
+def _closed_sets(net: PlainNet, limit: int, over: Over, rows: list[tuple[frozenset[int], frozenset[int]]]) -> Found:
     """Minimal sets S such that every row that gives to S also takes from S; branches on which place to take from."""
     found: list[frozenset[int]] = []
     work: list[frozenset[int]] = [frozenset({place}) for place in range(len(net.places))]
@@ -136,7 +147,7 @@ def _closed_sets(net: PlainNet, limit: int, rows: list[tuple[frozenset[int], fro
     steps = 0
     while work:
         steps += 1
-        if steps > limit:
+        if steps > limit or (steps % LOOK_AT_CLOCK == 0 and over()):
             return Found(_sets(net, found), False)
         inside = work.pop()
         if any(smaller <= inside for smaller in found):

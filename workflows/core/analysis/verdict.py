@@ -6,6 +6,8 @@ there may still fail when a guard forbids every way out; `Verdict.note` says so 
 guess.
 """
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -37,11 +39,28 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Where a search gives up and answers UNKNOWN. Both bound memory and time."""
+    """Where a search gives up and answers UNKNOWN."""
 
     states: int = 100_000
     vectors: int = 20_000
     """Rows kept while computing invariants, siphons or traps."""
+    seconds: float = 60.0
+    """For the whole analysis."""
+
+
+Over = Callable[[], bool]
+"""Says whether the time of an analysis is over."""
+
+
+def never() -> bool:
+    """For a search that only its other limits end."""
+    return False
+
+
+def until(seconds: float, clock: Callable[[], float] = time.monotonic) -> Over:
+    """Over so many seconds from now."""
+    end = clock() + seconds
+    return lambda: clock() >= end
 
 
 def unknown(method: str, note: str) -> Verdict:

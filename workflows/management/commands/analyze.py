@@ -1,7 +1,8 @@
-"""`manage.py analyze FILE`: what a workflow can and cannot do, before a token moves or a dollar is spent.
+"""`manage.py analyze FILE|WORKFLOW`: what a workflow can and cannot do, before a token moves or a dollar is spent.
 
-Reads a definition (the JSON that `createWorkflow` takes) from a file or standard input and prints the verdicts of
-`workflows/core/analysis`. Needs no database. Exit code 0: sound; 1: not sound or a proof failed; 2: bad input.
+Reads a definition (the JSON that `createWorkflow` takes) from a file or standard input, or a stored workflow, and
+prints the verdicts of `workflows/core/analysis`. A file needs no database. Exit code 0: sound; 1: not sound or a proof
+failed; 2: bad input.
 """
 
 import json
@@ -17,13 +18,16 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from workflows.core.analysis.plain import PlainNet, plain_net
-from workflows.core.analysis.questions import unreachable_without
-from workflows.core.analysis.report import Report, analyse_plain
+from workflows.core.analysis.questions import Prices, unreachable_without
+from workflows.core.analysis.report import Report, analyse
 from workflows.core.analysis.structure import Found
-from workflows.core.analysis.verdict import Answer, Limits, Verdict
-from workflows.management.definitions import read_definition
+from workflows.core.analysis.verdict import Answer, Limits, Verdict, until
+from workflows.core.net import Net
+from workflows.core.notation import nearest
+from workflows.management.definitions import read_net
 
 NANO = 1_000_000_000
+MAXIMUM_TOKENS = 1_000_000
 EXAMPLES = """examples:
   manage.py analyze review.json
   manage.py analyze review.json --price review=0.02 --price publish=0.10
@@ -39,8 +43,23 @@ class Command(BaseCommand):
         return super().create_parser(*args, epilog=EXAMPLES, formatter_class=RawDescriptionHelpFormatter, **kwargs)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", help="a JSON definition, or - for standard input")
-        parser.add_argument("--price", action="append", default=[], metavar="TRANSITION=USD", help="cost of one firing")
+        parser.add_argument(
+            "workflow", help="a JSON definition's file, - for standard input, or a stored workflow's id"
+        )
+        parser.add_argument(
+            "--price",
+            action="append",
+            default=[],
+            metavar="NAME=USD",
+            help="cost of one firing (where it has several attempts, of each), or of a token's arrival at a place",
+        )
+        parser.add_argument(
+            "--tokens",
+            action="append",
+            default=[],
+            metavar="PLACE=COUNT",
+            help="begin with these tokens instead of one",
+        )
         parser.add_argument(
             "--needs",
             action="append",
@@ -51,35 +70,56 @@ class Command(BaseCommand):
         parser.add_argument(
             "--states", type=int, default=Limits().states, help="most markings to look at (%(default)s)"
         )
+        parser.add_argument("--seconds", type=float, default=Limits().seconds, help="longest time (%(default)s)")
         parser.add_argument("--json", action="store_true", help="print the whole report as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["states"] < 1:
-            raise CommandError("--states must be 1 or more.", returncode=2)
-        net = plain_net(read_definition(options["file"]).net)
-        prices = dict(_price(given, net) for given in options["price"])
-        limits = Limits(states=options["states"])
-        report = analyse_plain(net, prices, limits)
+        if options["states"] < 1 or not options["seconds"] > 0:
+            raise CommandError("--states must be 1 or more, --seconds more than 0.", returncode=2)
+        whole = read_net(options["workflow"])
+        net = plain_net(whole, _tokens(options["tokens"], whole))
+        prices = _prices(options["price"], whole)
+        limits = Limits(states=options["states"], seconds=options["seconds"])
+        report = analyse(whole, _tokens(options["tokens"], whole), prices, limits)
         proofs = {given: _proof(given, net, limits) for given in options["needs"]}
         if options["json"]:
             written = {"report": asdict(report), "proofs": {name: asdict(proof) for name, proof in proofs.items()}}
             self.stdout.write(json.dumps(_plain(written), indent=2, ensure_ascii=False))
         else:
-            self.stdout.write("\n".join(_lines(report, proofs, bool(prices))))
+            self.stdout.write("\n".join(_lines(report, proofs, bool(options["price"]))))
         if not report.sound.holds or not all(proof.holds for proof in proofs.values()):
             sys.exit(1)
 
 
-def _price(given: str, net: PlainNet) -> tuple[str, int]:
-    name, _, amount = given.partition("=")
-    _known(name, net, "--price")
-    try:
-        nano = Decimal(amount) * NANO
-    except InvalidOperation:
-        raise CommandError(f"--price {given}: write TRANSITION=USD, as in review=0.02.", returncode=2) from None
-    if not nano.is_finite() or nano < 0:
-        raise CommandError(f"--price {given}: a price is zero or more.", returncode=2)
-    return name, math.ceil(nano)
+def _prices(given: list[str], net: Net) -> Prices:
+    """Prices by name; a name that is both a transition's and a place's is the transition's."""
+    transitions: dict[str, int] = {}
+    places: dict[str, int] = {}
+    for one in given:
+        name, _, amount = one.rpartition("=")
+        try:
+            nano = Decimal(amount) * NANO
+        except InvalidOperation:
+            raise CommandError(f"--price {one}: write NAME=USD, as in review=0.02.", returncode=2) from None
+        if not nano.is_finite() or nano < 0:
+            raise CommandError(f"--price {one}: a price is zero or more.", returncode=2)
+        if name not in net.transitions and name not in net.places:
+            hint = nearest(name, [*net.transitions, *net.places])
+            raise CommandError(f"--price: no transition or place {name!r}{hint}", returncode=2)
+        (transitions if name in net.transitions else places)[name] = math.ceil(nano)
+    return Prices(transitions, places)
+
+
+def _tokens(given: list[str], net: Net) -> dict[str, int] | None:
+    counts: dict[str, int] = {}
+    for one in given:
+        place, _, count = one.rpartition("=")
+        if place not in net.places:
+            raise CommandError(f"--tokens: no place {place!r}{nearest(place, net.places)}", returncode=2)
+        if not (count.isascii() and count.isdecimal() and int(count[:10]) <= MAXIMUM_TOKENS):
+            raise CommandError(f"--tokens {one}: write PLACE=COUNT, at most {MAXIMUM_TOKENS}.", returncode=2)
+        counts[place] = int(count)
+    return counts or None
 
 
 def _proof(given: str, net: PlainNet, limits: Limits) -> Verdict:
@@ -87,7 +127,7 @@ def _proof(given: str, net: PlainNet, limits: Limits) -> Verdict:
     approvals = [name for name in written.split(",") if name]
     for name in (action, *approvals):
         _known(name, net, "--needs")
-    return unreachable_without(net, action, approvals, limits)
+    return unreachable_without(net, action, approvals, limits, until(limits.seconds))
 
 
 def _known(name: str, net: PlainNet, option: str) -> None:
@@ -117,8 +157,10 @@ def _lines(report: Report, proofs: dict[str, Verdict], priced: bool) -> Iterator
             yield f"{'':28}by firing {', '.join(worst.trace)}"
     for name, found in (("P-invariants", report.place_invariants), ("T-invariants", report.transition_invariants)):
         yield f"{name:28}{_sums(found)}"
-    more = "" if report.complete else " (stopped at the limit)"
+    more = "" if report.complete else f" (stopped at {report.stopped})"
     yield f"{'state space':28}{report.states:,} markings, {report.edges:,} firings{more}"
+    for number, line in enumerate(report.abstracted):
+        yield f"{'' if number else 'left out':28}{line}"
 
 
 def _verdict(name: str, verdict: Verdict) -> Iterator[str]:
