@@ -12,6 +12,7 @@
     ├── UnknownTransition      UNKNOWN_TRANSITION
     ├── WorkflowExists         WORKFLOW_EXISTS         the id is taken by another definition
     ├── VersionConflict        VERSION_CONFLICT        the workflow has another version than the caller expected
+    ├── NotSound               NOT_SOUND               the analysis proved something wrong; `details.findings`
     ├── NotEnabled             NOT_ENABLED             `details.reasons` says why, each with a kind
     ├── TokenConflict          TOKEN_CONFLICT          another firing was faster, or the expected version is gone
     ├── SubscriberTooSlow      SUBSCRIBER_TOO_SLOW     `details.after` is where to go on
@@ -133,6 +134,16 @@ class VersionConflict(WorkflowError):
             expectedVersion=expected,
             version=current,
         )
+
+
+class NotSound(WorkflowError):
+    """A workflow that was to be made only if nothing is proved wrong with it. `findings`: kind, message and trace."""
+
+    code = "NOT_SOUND"
+
+    def __init__(self, findings: Sequence[Mapping[str, Any]]) -> None:
+        said = "; ".join(str(each["message"]) for each in findings)
+        super().__init__(f"The workflow was not made: {said}.", findings=[dict(each) for each in findings])
 
 
 class NotEnabled(WorkflowError):

@@ -1,5 +1,6 @@
 """The workflow part of the GraphQL schema. The mixins are joined with the other apps' in circuit_breaker/schema.py."""
 
+from workflows.schema.analysis import AnalysisQuery
 from workflows.schema.cases import CaseQuery
 from workflows.schema.changes import CaseMutation
 from workflows.schema.human_tasks import TaskMutation, TaskQuery
@@ -8,7 +9,7 @@ from workflows.schema.queries import Query as TokenQuery
 from workflows.schema.subscriptions import Subscription
 
 
-class Query(TokenQuery, CaseQuery, TaskQuery):
+class Query(TokenQuery, CaseQuery, TaskQuery, AnalysisQuery):
     """Every query of the workflow engine."""
 
 

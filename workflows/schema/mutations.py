@@ -8,6 +8,7 @@ from workflows import selectors, services
 from workflows.core.errors import BadDefinition
 from workflows.core.notation import nearest
 from workflows.schema import types
+from workflows.schema.hearing import AnalysisPolicy, heard
 from workflows.schema.scalars import JSON
 
 
@@ -95,13 +96,19 @@ class CreateWorkflowInstanceInput(graphene.InputObjectType):
 class CreateWorkflow(graphene.Mutation):
     class Arguments:
         input = WorkflowDefinitionInput(required=True)
+        analysis = AnalysisPolicy(
+            default_value=AnalysisPolicy.WARN.value,  # type: ignore[attr-defined]
+            description="REFUSE: a workflow that is proved unsound, unbounded or stuck is not made.",
+        )
 
     Output = types.Workflow
 
     @staticmethod
-    def mutate(root: Any, info: Any, input: WorkflowDefinitionInput) -> dict[str, Any]:  # noqa: A002
-        made = services.create_workflow(definition_of(input))
-        return types.show_workflow(selectors.existing_workflow(made.pk))
+    def mutate(root: Any, info: Any, input: WorkflowDefinitionInput, analysis: str) -> dict[str, Any]:  # noqa: A002
+        definition = definition_of(input)
+        warnings = heard(definition, str(getattr(analysis, "value", analysis)))
+        made = services.create_workflow(definition)
+        return {**types.show_workflow(selectors.existing_workflow(made.pk)), "warnings": warnings}
 
 
 class CreateToken(graphene.Mutation):

@@ -11,6 +11,7 @@ from workflows.core.firing import Reason
 from workflows.core.net import Arc as NetArc
 from workflows.core.net import Net
 from workflows.core.net import Transition as NetTransition
+from workflows.schema.hearing import AnalysisWarning
 from workflows.schema.scalars import JSON
 from workflows.selectors import LogEntry
 
@@ -46,6 +47,9 @@ class Workflow(graphene.ObjectType):
     version = graphene.Int(required=True, description="Number of the current definition; running cases keep theirs.")
     created_at = graphene.DateTime(required=True)
     updated_at = graphene.DateTime(required=True)
+    warnings = graphene.List(
+        graphene.NonNull(AnalysisWarning), description="What the analysis found; in the reply of createWorkflow only."
+    )
 
 
 class Picture(graphene.ObjectType):

@@ -31,8 +31,9 @@ def bounded(graph: Graph, covering: Coverability | None) -> tuple[Verdict, dict[
 
 def deadlock_free(graph: Graph) -> Verdict:
     """No reachable marking, final ones excepted, in which nothing can fire."""
-    for state, leaving in enumerate(graph.edges):
-        if not leaving and not is_final(graph.net, graph.states[state]) and _really_stuck(graph, state):
+    finals = final_places(graph.net)
+    for state, leaving in enumerate(graph.edges[: graph.expanded]):
+        if not leaving and not _ended(graph.net, graph.states[state], finals) and _really_stuck(graph, state):
             marked = tuple(f"{place}: {count}" for place, count in graph.net.named(graph.states[state]).items())
             return Verdict(Answer.FALSE, GRAPH, graph.trace(state), marked, "nothing can fire here")
     return Verdict(Answer.TRUE, GRAPH) if graph.complete else _past_limit(graph)
@@ -94,7 +95,11 @@ def final_places(net: PlainNet) -> tuple[int, ...]:
 
 
 def is_final(net: PlainNet, marking: Marking) -> bool:
-    return net.own(marking) == 1 and any(marking[place] for place in final_places(net))
+    return _ended(net, marking, final_places(net))
+
+
+def _ended(net: PlainNet, marking: Marking, finals: tuple[int, ...]) -> bool:
+    return net.own(marking) == 1 and any(marking[place] for place in finals)
 
 
 def terminal_components(graph: Graph) -> list[list[int]]:
@@ -173,7 +178,8 @@ def _cannot_end(graph: Graph) -> Verdict | None:
     for state, leaving in enumerate(graph.edges):
         for _, to in leaving:
             before[to].append(state)
-    reached = {state for state, marking in enumerate(graph.states) if is_final(graph.net, marking)}
+    finals = final_places(graph.net)
+    reached = {state for state, marking in enumerate(graph.states) if _ended(graph.net, marking, finals)}
     work = list(reached)
     while work:
         for state in before[work.pop()]:

@@ -32,6 +32,8 @@ class Graph:
     """For each state, (state before, row index) of its first finding; (-1, -1) for the initial one."""
     stopped: str = ""
     """The limit that was reached, if one was."""
+    expanded: int = 0
+    """How many states, the first ones, were looked at for what they can fire; of the others it is not known."""
 
     @property
     def edge_count(self) -> int:
@@ -60,6 +62,7 @@ def explore(net: PlainNet, limit: int, over: Over = never) -> Graph:
         not stopped,
         search.found_by,
         stopped,
+        len(search.edges),
     )
 
 

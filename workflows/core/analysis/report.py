@@ -1,7 +1,8 @@
 """Everything the analysis knows of one net, in one report: the entry point of this package.
 
 Reading order: `plain` (the net as numbers), `packed`, `reachability`, `coverability`, `properties`, `structure`,
-`questions`. Pure but for the clock; memory and time are bounded by `Limits`, and whatever lies past a limit is UNKNOWN. `findings` picks out what an author should hear.
+`questions`. Pure but for the clock; memory and time are bounded by `Limits`, and what lies past a limit is UNKNOWN.
+`findings` picks out what an author should hear.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from workflows.core.analysis.coverability import Coverability, cover
 from workflows.core.analysis.plain import PlainNet, plain_net
 from workflows.core.analysis.questions import Prices, WorstPrice, worst_price
 from workflows.core.analysis.reachability import explore
-from workflows.core.analysis.verdict import Limits, Verdict, until
+from workflows.core.analysis.verdict import Limits, Over, Verdict, until
 from workflows.core.net import Net
 
 
@@ -48,18 +49,20 @@ def analyse(
     initial: Mapping[str, int] | None = None,
     prices: Prices | None = None,
     limits: Limits | None = None,
+    over: Over | None = None,
 ) -> Report:
     """Analyse `net` from `initial` (default: one token in its initial place).
 
     The price of a step that works outside is that of one attempt; all it may have are counted.
     """
     priced = (prices or Prices()).with_attempts(net)
-    return replace(analyse_plain(plain_net(net, initial), priced, limits or Limits()), abstracted=abstracted(net))
+    report = analyse_plain(plain_net(net, initial), priced, limits or Limits(), over)
+    return replace(report, abstracted=abstracted(net))
 
 
-def analyse_plain(net: PlainNet, prices: Prices, limits: Limits) -> Report:
-    """The same for a net as numbers. Every part has the time that the parts before it left."""
-    over = until(limits.seconds)
+def analyse_plain(net: PlainNet, prices: Prices, limits: Limits, over: Over | None = None) -> Report:
+    """The same for a net as numbers. Every part has the time that those before it left; `over` may end it sooner."""
+    over = over or until(limits.seconds)
     graph = explore(net, limits.states, over)
     covering: Coverability | None = None
     if not graph.complete and net.is_plain:
