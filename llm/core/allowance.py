@@ -20,7 +20,7 @@ class Allowance:
 
     def __init__(self, subject: str, limits: Limits, now: float) -> None:
         self.subject = subject
-        self.limits = limits
+        self._prepare(limits)
         self.requests = self.tokens = 0
         self.slice = 0
         """How many requests the last lease brought ahead of need."""
@@ -36,27 +36,38 @@ class Allowance:
         self.share: tuple[Bucket | None, Bucket | None, int] | None = None
         self._refused: dict[str, tuple[float, int]] = {}
         """Until when the keeper said there is nothing, and how much was asked."""
-        self._left: dict[str, tuple[float, float]] = {}
+        self._left_requests = self._left_tokens = 0.0
+        self._left_at = math.inf
+        """What the keeper had left when it last said so, and when that was (never yet: infinite)."""
+
+    def _prepare(self, limits: Limits) -> None:
+        """Spell out what every call needs of the limits."""
+        self.limits = limits
+        requests, tokens = limits.requests_per_minute, limits.tokens_per_minute
+        self._of_requests, self._of_tokens = requests is not None, tokens is not None
+        self.of_slots = limits.concurrent_requests is not None
+        self._request_rate, self._token_rate = (requests or 0) / MINUTE, (tokens or 0) / MINUTE
+        self._told_requests = Told("requests", requests, request_capacity(limits)) if requests is not None else None
+        self._told_tokens = Told("tokens", tokens, float(tokens)) if tokens is not None else None
 
     def limit(self, limits: Limits) -> None:
         """The limits as they stand now. What was refused under others may be let in."""
         if limits != self.limits:
             self.share, self._refused = None, {}
-        self.limits = limits
+        self._prepare(limits)
 
     def take(self, tokens: int, workers: int, now: float) -> bool:
         """Use leased units; False when they do not suffice."""
-        limits = self.limits
-        if limits.concurrent_requests is not None and self.free < 1:
+        if self.of_slots and self.free < 1:
             return False
-        if limits.requests_per_minute is not None and (self.requests < 1 or now >= self.until):
+        if self._of_requests and (self.requests < 1 or now >= self.until):
             return False
-        if limits.tokens_per_minute is not None and (self.tokens < tokens or now >= self.until):
+        if self._of_tokens and (self.tokens < tokens or now >= self.until):
             return False
-        if limits.requests_per_minute is not None:
+        if self._of_requests:
             self.requests -= 1
         self.tokens -= tokens
-        if limits.concurrent_requests is not None:
+        if self.of_slots:
             self.free -= 1
             self.busy += 1
         self.use(tokens, workers, now)
@@ -80,7 +91,7 @@ class Allowance:
 
     def hear(self, grant: LeaseGrant, ask: LeaseAsk, asked_at: float, now: float) -> None:
         """A lease. What the call that asked needs is its own; the rest ends with the oldest of what is still there."""
-        self._left = {"requests": (grant.left_requests, now), "tokens": (grant.left_tokens, now)}
+        self._left_requests, self._left_tokens, self._left_at = grant.left_requests, grant.left_tokens, now
         if not grant.granted:
             return
         requests, tokens = grant.requests - ask.requests, grant.tokens - ask.tokens
@@ -139,7 +150,7 @@ class Allowance:
         self._fade(workers, now)
         requests, tokens = self.used_requests, self.used_tokens
         if again:
-            requests, tokens = self.alone_requests, self.alone_tokens
+            requests, tokens = float(self.alone_requests), float(self.alone_tokens)
         self.alone_requests = self.alone_tokens = self.alone_slots = 0
         return Used(self.subject, self.limits, requests, tokens, self.busy)
 
@@ -169,29 +180,46 @@ class Allowance:
 
     def header_lines(self, now: float) -> bytes:
         """OpenAI's headers for the limits there are."""
-        limits, lines = self.limits, b""
-        if limits.requests_per_minute is not None:
-            lines += self._lines("requests", limits.requests_per_minute, request_capacity(limits), self.requests, now)
-        if limits.tokens_per_minute is not None:
-            lines += self._lines("tokens", limits.tokens_per_minute, limits.tokens_per_minute, self.tokens, now)
+        lines, share = b"", self.share
+        since = max(0.0, now - self._left_at)
+        if self._told_requests is not None:
+            there = self._left_requests + since * self._request_rate
+            if share is not None:
+                there = 0.0 if share[0] is None else share[0].fill(now)
+            lines = self._told_requests.lines(there + self.requests)
+        if self._told_tokens is not None:
+            there = self._left_tokens + since * self._token_rate
+            if share is not None:
+                there = 0.0 if share[1] is None else share[1].fill(now)
+            lines += self._told_tokens.lines(there + self.tokens)
         return lines
 
-    def _lines(self, name: str, limit: int, capacity: float, own: int, now: float) -> bytes:
-        left, at = self._left.get(name, (0.0, now))
-        if self.share is not None:
-            bucket = self.share[0] if name == "requests" else self.share[1]
-            left, at = (0.0 if bucket is None else bucket.fill(now)), now
-        rate = limit / MINUTE
-        there = min(capacity, left + (now - at) * rate + own)
-        reset = shown_duration((capacity - there) / rate)
-        remaining = max(0, math.floor(there + 1e-9))
-        lines = f"x-ratelimit-limit-{name}: {limit}\r\nx-ratelimit-remaining-{name}: {remaining}\r\n"
-        return f"{lines}x-ratelimit-reset-{name}: {reset}\r\n".encode()
-
     def _fade(self, workers: int, now: float) -> None:
-        gone, self.used_at = (now - self.used_at) / MINUTE / workers, now
-        self.used_requests = max(0.0, self.used_requests - gone * (self.limits.requests_per_minute or 0))
-        self.used_tokens = max(0.0, self.used_tokens - gone * (self.limits.tokens_per_minute or 0))
+        if now == self.used_at:
+            return
+        gone = (now - self.used_at) / workers
+        self.used_at = now
+        self.used_requests = max(0.0, self.used_requests - gone * self._request_rate)
+        self.used_tokens = max(0.0, self.used_tokens - gone * self._token_rate)
+
+
+class Told:
+    """OpenAI's headers for one limit."""
+
+    def __init__(self, name: str, limit: int, capacity: float) -> None:
+        self._capacity = capacity
+        self._rate = limit / MINUTE
+        self._form = (
+            f"x-ratelimit-limit-{name}: {limit}\r\nx-ratelimit-remaining-{name}: %d\r\nx-ratelimit-reset-{name}: %b\r\n"
+        ).encode()
+        self._full = self._form % (int(capacity), b"0s")
+
+    def lines(self, there: float) -> bytes:
+        """`there`: how much is left now; never more than fits is said."""
+        if there >= self._capacity:
+            return self._full
+        reset = shown_duration((self._capacity - there) / self._rate).encode()
+        return self._form % (max(0, math.floor(there + 1e-9)), reset)
 
 
 def _shares(limits: Limits, workers: int, since: float) -> tuple[Bucket | None, Bucket | None]:

@@ -4,7 +4,6 @@ State only, no order of events (that is `pipeline.py`). A call that reached no p
 metered. Tokens the provider did not report are our own estimate, marked so: four bytes to a token.
 """
 
-import os
 import time
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from llm.core.snapshot import ApiKey
 from llm.gateway.admission import AGENTS_OWNER
 from llm.gateway.exchange import Exchange, HeaderLines, lines
 from llm.gateway.gateway import Gateway, Route
+from llm.gateway.ids import new_id, request_id
 from llm.gateway.provider_connection import FOREVER, Reply
 from llm.gateway.register import BYTES_PER_TOKEN, NO_SLOT, Entry
 
@@ -34,9 +34,7 @@ HEADERS = (
 )
 HEADERS_AND_COST = HEADERS + b"x-circuit-breaker-cost: %d.%09d\r\n"
 CLIENT_GONE = 499
-MAX_ID, MAX_LABEL = 128, 256
-ID_BYTES = 16
-_random = b""
+MAX_LABEL = 256
 
 
 class Call:
@@ -146,14 +144,29 @@ class Call:
             self.key = key
             self.owner = key.id or AGENTS_OWNER
 
+    def enter_at_once(self, limits: Limits) -> bool:
+        """Be let in from what is leased, the usual case; False: `enter` has to wait."""
+        limiter = self.gateway.limiter
+        admitted = limiter.admit_at_once(self._subject(), limits, self._estimated_tokens())
+        if admitted is None:
+            return False
+        self.admitted = admitted
+        self.limit_lines = limiter.header_lines(admitted)
+        return True
+
     async def enter(self, limits: Limits) -> None:
         """Wait to be let in. The estimate of its tokens is corrected at the end. Raises RateLimited."""
-        request, limiter = self.request, self.gateway.limiter
-        assert request is not None
-        subject = f"address:{self.exchange.client}" if self.key is None else f"key:{self.key.id}"
-        tokens = len(self.exchange.body) // BYTES_PER_TOKEN + (request.output_limit or 0) * request.choices
-        self.admitted = await limiter.admit(subject, limits, tokens)
+        limiter = self.gateway.limiter
+        self.admitted = await limiter.admit(self._subject(), limits, self._estimated_tokens())
         self.limit_lines = limiter.header_lines(self.admitted)
+
+    def _subject(self) -> str:
+        return f"address:{self.exchange.client}" if self.key is None else "key:" + self.key.id
+
+    def _estimated_tokens(self) -> int:
+        request = self.request
+        assert request is not None
+        return len(self.exchange.body) // BYTES_PER_TOKEN + (request.output_limit or 0) * request.choices
 
     def labels(self) -> tuple[str | None, str | None, str | None]:
         """User, project and origin: as the key says, else as the request names them."""
@@ -271,22 +284,6 @@ def refuse(
         headers += b"allow: %b\r\n" % error.allowed.encode("ascii")
     body = error_body(error) if operation is None else operation.error_body(error)
     exchange.respond(error.status, headers, body)
-
-
-def new_id() -> str:
-    """An id nobody can guess: whoever knows a stream's id may read it. Randomness is fetched for 256 at a time."""
-    global _random
-    if not _random:
-        _random = os.urandom(ID_BYTES * 256)
-    fresh, _random = _random[:ID_BYTES], _random[ID_BYTES:]
-    return fresh.hex()
-
-
-def request_id(given: bytes) -> bytes | None:
-    """The client's own request id, if it may stand in a header, a log and a table."""
-    if not 0 < len(given) <= MAX_ID or not given.isascii():
-        return None
-    return given if given.decode("ascii").isprintable() else None
 
 
 def _label(text: str | None) -> str | None:

@@ -7,13 +7,16 @@ says so. Nothing depends on it: without the folder the sources are run. `/health
 """
 
 import hashlib
-import importlib
 import logging
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 
 log = logging.getLogger(__name__)
 
@@ -21,23 +24,36 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(sys.prefix) / "compiled"
 active = False
 """Whether `use` has found a build."""
-PACKAGES = ("llm.gateway", "llm.core")
-"""Where MODULES live; their `__init__` must be empty."""
 MODULES = (
+    "llm.core.allowance",
     "llm.core.buckets",
+    "llm.core.dialects.openai",
+    "llm.core.operations.members",
     "llm.core.routing",
     "llm.core.sse",
     *(
         f"llm.gateway.{name}"
         for name in (
             *("admission", "answer_head", "call", "connection", "endpoint", "exchange", "gateway"),
-            *("outbox", "pipeline", "provider_connection", "request_reader", "steps", "streams"),
+            *("ids", "limiter", "outbox", "pipeline", "provider_connection", "request_reader", "steps", "streams"),
         )
     ),
 )
 """Those that take part in every call and define no msgspec Struct, which mypyc cannot translate. Their annotations are
 held to when they run: a list where a tuple is promised is an error."""
 SETTINGS = "[mypy]\nfollow_imports = silent\nignore_missing_imports = true\n"
+
+
+class Finder(MetaPathFinder):
+    """Finds MODULES where they are compiled, and nothing else."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in MODULES:
+            return None
+        package = FOLDER.joinpath(*fullname.split(".")[:-1])
+        return PathFinder.find_spec(fullname, [str(package)])
 
 
 def use() -> None:
@@ -49,8 +65,7 @@ def use() -> None:
         log.warning("The compiled gateway in %s is of other sources and not used; run `make compile`.", FOLDER)
         return
     sys.path.append(str(FOLDER))  # what the modules share lies there, under a name of its own
-    for name in PACKAGES:
-        importlib.import_module(name).__path__.insert(0, str(FOLDER.joinpath(*name.split("."))))
+    sys.meta_path.insert(0, Finder())
     active = True
 
 

@@ -20,9 +20,10 @@ from llm.core.errors import (
 )
 from llm.core.operations import OPERATIONS, Operation
 from llm.gateway import pipeline, resume
-from llm.gateway.call import JSON, new_id, refuse, request_id
+from llm.gateway.call import JSON, refuse
 from llm.gateway.exchange import Exchange, Headers
 from llm.gateway.gateway import Gateway
+from llm.gateway.ids import new_id, request_id
 from llm.gateway.siblings import Siblings
 from llm.gateway.steps import conduct
 

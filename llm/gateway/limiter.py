@@ -31,21 +31,27 @@ Answer = asyncio.Future[LeaseGrant | None]
 _encode = msgspec.json.Encoder().encode
 
 
-class Admitted(msgspec.Struct):
+class Admitted:
     """What one call was let in with."""
 
-    allowance: Allowance
-    tokens: int
-    slot: bool
+    __slots__ = ("allowance", "slot", "tokens")
+
+    def __init__(self, allowance: Allowance, tokens: int, slot: bool) -> None:
+        self.allowance = allowance
+        self.tokens = tokens
+        self.slot = slot
 
 
-class Question(msgspec.Struct):
+class Question:
     """Asked and not answered yet."""
 
-    future: Answer
-    caller: Allowance
-    ask: LeaseAsk
-    asked_at: float
+    __slots__ = ("ask", "asked_at", "caller", "future")
+
+    def __init__(self, future: Answer, caller: Allowance, ask: LeaseAsk, asked_at: float) -> None:
+        self.future = future
+        self.caller = caller
+        self.ask = ask
+        self.asked_at = asked_at
 
 
 class Limiter:
@@ -67,6 +73,19 @@ class Limiter:
         self._number = 0
         self._sweeper: asyncio.TimerHandle | None = None
 
+    def admit_at_once(self, subject: str, limits: Limits, tokens: int) -> Admitted | None:
+        """The usual case: let one call in from what is leased already. None: `admit` decides."""
+        caller = self._callers.get(subject)
+        if caller is None or caller.limits is not limits or not self._leasing:
+            return None
+        if limits.tokens_per_minute is None:
+            tokens = 0
+        if not caller.take(tokens, self.workers, self.loop.time()):
+            return None
+        if not caller.asking and caller.wants_more():
+            self._ask_ahead(caller)
+        return Admitted(caller, tokens, caller.of_slots)
+
     async def admit(self, subject: str, limits: Limits, tokens: int) -> Admitted:
         """Let one call in, or raise RateLimited. May wait for one answer of the control plane."""
         now = self.loop.time()
@@ -77,8 +96,6 @@ class Limiter:
             raise self._refusal(caller, "tokens", math.inf, tokens, now)
         if self._leasing:
             if caller.take(tokens, self.workers, now):
-                if not caller.asking and caller.wants_more():
-                    self._ask_ahead(caller)
                 return Admitted(caller, tokens, slot)
             if await self._lease(caller, tokens, slot):
                 return Admitted(caller, tokens, slot)

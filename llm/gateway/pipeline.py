@@ -52,7 +52,7 @@ async def answer(exchange: Exchange, gateway: Gateway, operation: Operation) -> 
         call.identify(gateway.admission.authenticate(exchange))
         call.request = operation.read(exchange.body)
         limits = gateway.admission.limits_of(call.key)
-        if limits is not None:
+        if limits is not None and not call.enter_at_once(limits):
             await call.enter(limits)
         candidates = routing.choose(operation, call.request, catalogue)  # strategies rank here
         if call.key is not None:

@@ -13,9 +13,10 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from llm.core import sse
 from llm.core.errors import InvalidRequest, LlmError, MethodNotAllowed, NotFound
 from llm.core.errors import body as error_body
-from llm.gateway.call import new_id, refuse, request_id
+from llm.gateway.call import refuse
 from llm.gateway.exchange import Exchange
 from llm.gateway.gateway import Gateway
+from llm.gateway.ids import new_id, request_id
 from llm.gateway.replay import Cursor, Replay
 from llm.gateway.siblings import STARTED, Siblings
 

@@ -20,8 +20,9 @@ from typing import cast
 import httptools
 
 from llm.core.errors import LlmError, Unavailable
-from llm.gateway.call import new_id, refuse
+from llm.gateway.call import refuse
 from llm.gateway.exchange import Exchange, Headers
+from llm.gateway.ids import new_id
 
 DOOR, DOOR_ELSEWHERE = "door", "door.path"
 MAX_PATH = 100
