@@ -13,7 +13,18 @@ import pytest
 from billing.core.pricing import Usage
 from llm.core import sse
 from llm.core.assembly import assemble
-from llm.core.conversation import Choice, Conversation, File, Message, Native, Reply, Text, Tool, ToolResult
+from llm.core.conversation import (
+    Choice,
+    Conversation,
+    File,
+    Message,
+    Native,
+    Reply,
+    Text,
+    Thinking,
+    Tool,
+    ToolResult,
+)
 from llm.core.deltas import ArgumentsDelta, Delta, Finished, Started, TextDelta, ThinkingDelta, ToolCallStarted
 from llm.core.dialects import anthropic, anthropic_messages, google, ollama
 from llm.core.dialects.openai_chat import translator as openai_chat
@@ -211,3 +222,50 @@ def test_a_system_prompt_is_text() -> None:
     with pytest.raises(InvalidRequest) as refused:
         anthropic_messages.read(body(system=[{"type": "text", "text": "Look."}, image]))
     assert refused.value.param == "system[1]"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        Thinking("Hm.", "c2ln", origin="google"),
+        Thinking("", "c2ln", origin="google"),
+        Thinking("Hm.", None, "gAAA", "rs_1", "openai"),
+        Thinking("", None, "gAAA", "rs_1", "openai"),
+        Thinking("Hm.", "sig", origin="anthropic"),
+        Thinking("", None, "data", origin="anthropic"),
+    ],
+)
+def test_reasoning_goes_back_to_the_provider_that_sealed_it(part: Thinking) -> None:
+    whole, _ = anthropic_messages.write(Reply("i", "m", (Choice(0, (part,), "stop"),)), "msg", "m")
+    writer = anthropic_messages.EventWriter("msg", "m")
+    pieces: list[Delta] = [
+        ThinkingDelta(0, 0, part.text, id=part.id, origin=part.origin),
+        ThinkingDelta(0, 0, "", part.signature, part.redacted, origin=part.origin),
+        Finished(0, "stop"),
+    ]
+    if part.origin == "anthropic" and part.redacted:
+        pieces = [ThinkingDelta(0, 0, redacted=part.redacted, origin="anthropic"), Finished(0, "stop")]
+    (block,) = json.loads(whole)["content"]
+    for told in (block, streamed_block(writer.write(pieces) + writer.finish())):
+        request = body(messages=[{"role": "assistant", "content": [told]}])
+        assert anthropic_messages.read(request).messages[0].parts == (part,)
+
+
+def streamed_block(stream: bytes) -> dict[str, Any]:
+    """The one block that these events amount to."""
+    block: dict[str, Any] = {}
+    for event in [json.loads(data) for data in sse.data_in(stream)]:
+        if event["type"] == "content_block_start":
+            block = event["content_block"]
+        elif event["type"] == "content_block_delta":
+            delta = event["delta"]
+            name = delta.pop("type").removesuffix("_delta")
+            block[name] = (block[name] if name == "thinking" else "") + delta[name]
+    return block
+
+
+def test_a_seal_that_was_changed_is_refused() -> None:
+    block = {"type": "thinking", "thinking": "Hm.", "signature": "cb1.@"}
+    with pytest.raises(InvalidRequest) as refused:
+        anthropic_messages.read(body(messages=[{"role": "assistant", "content": [block]}]))
+    assert refused.value.param == "messages[0].content[0].signature"

@@ -27,8 +27,8 @@ from llm.core.deltas import (
 )
 from llm.core.dialects import openai_responses
 from llm.core.dialects.openai_responses import events, rules
-from llm.core.dialects.openai_responses.seals import sealed, unsealed
 from llm.core.dialects.openai_responses.wire import WireRequest
+from llm.core.dialects.seals import sealed, unsealed
 from llm.core.errors import InvalidRequest, ProviderBroken
 
 HEAD = openai_responses.Head("resp_1", 0, "m")

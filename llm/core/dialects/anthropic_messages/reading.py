@@ -30,6 +30,7 @@ from llm.core.conversation import (
     ToolResult,
 )
 from llm.core.dialects.anthropic.decoding import citation
+from llm.core.dialects.seals import is_wrapped, unwrapped
 from llm.core.errors import InvalidRequest
 
 Fields = dict[str, Any]
@@ -161,9 +162,13 @@ def _part(block: Fields, where: str) -> Part:
     if kind == "document":
         return _document_of(block, cache)
     if kind == "thinking":
-        return Thinking(block["thinking"], block.get("signature") or None, origin="anthropic")
+        signature: str | None = block.get("signature") or None
+        if signature is not None and is_wrapped(signature):
+            return unwrapped(block["thinking"], signature, f"{where}.signature")
+        return Thinking(block["thinking"], signature, origin="anthropic")
     if kind == "redacted_thinking":
-        return Thinking(redacted=_string(block, "data", where), origin="anthropic")
+        data = _string(block, "data", where)
+        return unwrapped("", data, f"{where}.data") if is_wrapped(data) else Thinking(redacted=data, origin="anthropic")
     if kind == "tool_use":
         arguments = msgspec.json.encode(block.get("input") or {}).decode()
         return ToolCall(_string(block, "id", where), _string(block, "name", where), arguments, cache=cache)

@@ -28,24 +28,14 @@ from llm.core.deltas import (
     UsageDelta,
 )
 from llm.core.dialects import lost
+from llm.core.dialects.anthropic_messages.errors import error_event
+from llm.core.dialects.seals import wrapped
 from llm.core.errors import LlmError
 
 Fields = dict[str, Any]
 STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
 NATIVE = frozenset({"end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal"})
 NATIVE |= {"model_context_window_exceeded"}
-KINDS = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    503: "overloaded_error",
-    504: "timeout_error",
-    529: "overloaded_error",
-}
 FIELDS = {
     "stop": "stop_sequences",
     "reasoning_effort": "output_config.effort",
@@ -89,17 +79,6 @@ def write(reply: Reply, identity: str, model: str) -> tuple[bytes, tuple[str, ..
     return _encode({**head, "content": blocks, **stop, "usage": _usage(reply.usage or Usage())}), drops.names()
 
 
-def error_body(error: LlmError) -> bytes:
-    """An error in Anthropic's shape."""
-    kind = KINDS.get(error.status) or ("api_error" if error.status >= 500 else "invalid_request_error")
-    return _encode({"type": "error", "error": {"type": kind, "message": error.message}})
-
-
-def error_event(error: LlmError) -> bytes:
-    """An error in a stream that has begun."""
-    return b"event: error\ndata: " + error_body(error) + b"\n\n"
-
-
 def _stop(finish: str, native: str | None, sequence: str | None) -> str:
     if native in NATIVE and native is not None:
         return native
@@ -125,14 +104,21 @@ def _block(part: Part) -> Fields | None:
     if isinstance(part, Refusal):
         return {"type": "text", "text": part.text}
     if isinstance(part, Thinking):
-        if part.redacted is not None:
-            return {"type": "redacted_thinking", "data": part.redacted}
-        return {"type": "thinking", "thinking": part.text, "signature": part.signature or ""}
+        if part.redacted is not None and not part.text:
+            return {"type": "redacted_thinking", "data": _seal(part) or part.redacted}
+        return {"type": "thinking", "thinking": part.text, "signature": _seal(part) or ""}
     if isinstance(part, ToolCall):
         return {"type": "tool_use", "id": part.id, "name": part.name, "input": _object(part.arguments)}
     if isinstance(part, Native) and part.origin == "anthropic":
         return part.block
     return None
+
+
+def _seal(part: Thinking | ThinkingDelta) -> str | None:
+    """Anthropic's own seal as it is, another provider's with its name."""
+    if part.origin in (None, "anthropic") or (part.signature is None and part.redacted is None):
+        return part.signature or part.redacted
+    return wrapped(part)
 
 
 def _object(arguments: str) -> Any:
@@ -174,6 +160,8 @@ class EventWriter:
         """A tool call is under way, which later deltas may still add to."""
         self._waiting: dict[int, list[Delta]] = {}
         self._drops = Drops()
+        self._thoughts: dict[int, str | None] = {}
+        """Ids of reasoning, by its part."""
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -235,6 +223,8 @@ class EventWriter:
 
     def _say(self, part: int, delta: Delta) -> bytes:
         out = b""
+        if isinstance(delta, ThinkingDelta) and delta.origin not in (None, "anthropic"):
+            delta = self._with_name(part, delta)
         if part != self._part:
             block, opens = _opening(delta)
             if block is None:
@@ -250,6 +240,16 @@ class EventWriter:
         for piece in _pieces(delta):
             out += _event("content_block_delta", {"index": self._index, "delta": piece})
         return out
+
+    def _with_name(self, part: int, delta: ThinkingDelta) -> ThinkingDelta:
+        """Another provider's reasoning, its seal with its name; `id` may have come with an earlier piece."""
+        identity = self._thoughts[part] = delta.id or self._thoughts.get(part)
+        if delta.signature is None and delta.redacted is None:
+            return delta
+        seal = wrapped(msgspec.structs.replace(delta, id=identity))
+        if delta.redacted is not None and not delta.text and part != self._part:
+            return msgspec.structs.replace(delta, redacted=seal, signature=None)
+        return msgspec.structs.replace(delta, redacted=None, signature=seal)
 
     def _close(self) -> bytes:
         if self._part is None:

@@ -26,7 +26,7 @@ from llm.core.conversation import (
 )
 from llm.core.dialects import lost
 from llm.core.dialects.openai_chat.writing import annotation, logprob
-from llm.core.dialects.openai_responses.seals import OPENAI, sealed
+from llm.core.dialects.seals import OPENAI, sealed
 from llm.core.errors import LlmError
 
 Fields = dict[str, Any]

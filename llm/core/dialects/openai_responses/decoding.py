@@ -30,8 +30,8 @@ from llm.core.deltas import (
 )
 from llm.core.dialects.openai_chat.decoding import decode_error, token_logprob
 from llm.core.dialects.openai_responses.items import citation
-from llm.core.dialects.openai_responses.seals import OPENAI
 from llm.core.dialects.openai_responses.wire import Event, WireResponse
+from llm.core.dialects.seals import OPENAI
 from llm.core.dialects.translation import broken, made_id
 from llm.core.errors import ProviderBroken, ProviderError
 from llm.core.operations.usage import responses_in_buckets

@@ -32,7 +32,7 @@ from llm.core.conversation import (
 )
 from llm.core.dialects.openai_responses import provider_rules as rules
 from llm.core.dialects.openai_responses.answer import flat_annotation
-from llm.core.dialects.openai_responses.seals import OPENAI
+from llm.core.dialects.seals import OPENAI
 from llm.core.dialects.translation import Outgoing, Target
 
 NAME = "OpenAI's responses"

@@ -26,7 +26,6 @@ from llm.core.conversation import (
 )
 from llm.core.dialects.data_urls import read_data_url
 from llm.core.dialects.openai_responses.rules import REFUSED
-from llm.core.dialects.openai_responses.seals import OPENAI, unsealed
 from llm.core.dialects.openai_responses.wire import (
     AudioPart,
     Call,
@@ -39,6 +38,7 @@ from llm.core.dialects.openai_responses.wire import (
     Result,
     TextPart,
 )
+from llm.core.dialects.seals import OPENAI, unsealed
 from llm.core.errors import UNSUPPORTED, InvalidRequest
 
 Fields = dict[str, Any]

@@ -13,8 +13,8 @@ import msgspec
 from llm.core.conversation import Conversation, Message, Native, Options, ResponseFormat, Text, Tool, ToolChoice
 from llm.core.dialects.openai_responses.items import Input
 from llm.core.dialects.openai_responses.rules import REFUSED
-from llm.core.dialects.openai_responses.seals import OPENAI
 from llm.core.dialects.openai_responses.wire import WireChoice, WireFormat, WireRequest, WireTool
+from llm.core.dialects.seals import OPENAI
 from llm.core.errors import UNSUPPORTED, InvalidRequest
 
 Fields = dict[str, Any]
