@@ -1,4 +1,4 @@
-"""Makes the README's pictures from the running product: `make picture`. Writes docs/images/{admin,graphiql}.png."""
+"""Makes the README's pictures from the running product: `make picture`. Writes docs/images/{admin,case,graphiql}.png."""
 
 from pathlib import Path
 
@@ -18,6 +18,7 @@ QUERY = """{
     history { transition fromPlace toPlace }
   }
 }"""
+CASES = '{ cases(workflowId: "document_review", first: 1) { id } }'
 MODELS = ["gpt-4", "gpt-4o", "claude-3-haiku", "claude-3-sonnet", "gemini-pro", "gpt-3.5-turbo"]
 
 
@@ -42,6 +43,10 @@ def take(product: Running, images: Path) -> None:
         log_in(page, product, name, password)
         page.goto(f"{product.control_url}/admin/billing/call/")
         page.screenshot(path=images / "admin.png")
+        case = graphql(product.control_url, CASES)["cases"][0]["id"]
+        page.goto(f"{product.control_url}/admin/workflows/case/{case}/change/")
+        page.wait_for_selector("svg.cb-net")
+        page.screenshot(path=images / "case.png")
         page.goto(f"{product.control_url}/")
         page.wait_for_selector(".graphiql-container")
         page.locator(".graphiql-query-editor .CodeMirror").click()

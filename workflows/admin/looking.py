@@ -1,10 +1,13 @@
-"""What the workflow pages have in common: one can look, search and filter, and change nothing."""
+"""What the pages of the engine have in common: they show, and change nothing by a form of rows."""
 
+import json
 import uuid
 from typing import Any
 
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
 
@@ -35,3 +38,8 @@ class LookOnlyAdmin(LookOnly, ModelAdmin):
         for name in self.uuid_fields:
             matching = matching | queryset.filter(**{name: wanted})
         return matching, False
+
+
+def show_json(value: Any) -> SafeString:
+    shown = json.dumps(value, indent=2, ensure_ascii=False)
+    return format_html('<pre style="white-space: pre-wrap; overflow-wrap: anywhere">{}</pre>', shown[:20_000])

@@ -9,10 +9,10 @@ from workflows.core.errors import BadInput, CaseNotFound
 from workflows.core.firing import Binding, Reason, find_binding
 from workflows.core.marking import Marking
 from workflows.core.net import Net, Transition
-from workflows.models import Case, Token, WorkflowVersion
-from workflows.selectors.archive import archived_tokens
+from workflows.models import Case, OutboxEffect, Token, WorkflowVersion
+from workflows.selectors.archive import archived_effects, archived_tokens
 from workflows.selectors.markings import net_of, stored_marking
-from workflows.selectors.rows import page_size
+from workflows.selectors.rows import PAGE_MAXIMUM, page_size
 
 TOKENS_TRIED = 50
 """Tokens of a place, oldest first, that are tried for one transition when a whole case is asked about."""
@@ -74,6 +74,13 @@ def tokens_of_case(case: Case, state: str | None, limit: int) -> list[Token]:
     if state is not None:
         found = found.filter(state=state)
     return list(found[: page_size(limit)])
+
+
+def effects_of_case(case: Case) -> list[OutboxEffect]:
+    """Newest first, PAGE_MAXIMUM at most; archived or not."""
+    if case.archived_at is not None:
+        return list(reversed(archived_effects(case.pk)))[:PAGE_MAXIMUM]
+    return list(OutboxEffect.objects.filter(case_id=case.pk).order_by("-created_at", "-id")[:PAGE_MAXIMUM])
 
 
 def marking_counts(case: Case) -> dict[str, int]:

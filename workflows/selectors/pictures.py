@@ -1,5 +1,6 @@
 """What a picture of a stored workflow or a running case is made of; `core/drawing` makes it. Next: `log.py`."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from django.db.models import Q
@@ -18,10 +19,12 @@ class Picture:
     net: Net
     marking: dict[str, int] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    enabled: frozenset[str] = frozenset()
+    """Transitions to point out."""
 
     def svg(self, refined: bool = False) -> str:
         """Raises TooLargeToDraw."""
-        return render(self.net, self.marking, self.notes, refined=refined)
+        return render(self.net, self.marking, self.notes, self.enabled, refined=refined)
 
     def dot(self, refined: bool = False) -> str:
         return render_dot(self.net, self.marking, self.notes, refined=refined)
@@ -32,9 +35,9 @@ def picture_of_version(version: WorkflowVersion) -> Picture:
     return Picture(net_of(version), notes=_notes(version.workflow_id))
 
 
-def picture_of_case(case: Case) -> Picture:
-    """The definition the case runs on, with the tokens it has now."""
-    return Picture(net_of(case.version), marking_counts(case), _notes(case.workflow_id))
+def picture_of_case(case: Case, enabled: Collection[str] = ()) -> Picture:
+    """The definition the case runs on, with the tokens it has now; `enabled` are transitions to point out."""
+    return Picture(net_of(case.version), marking_counts(case), _notes(case.workflow_id), frozenset(enabled))
 
 
 def _notes(workflow_id: str) -> dict[str, list[str]]:
