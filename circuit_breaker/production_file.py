@@ -94,9 +94,10 @@ def _apply_provider(path: Path, name: str, given: Any, environ: MutableMapping[s
         names = ", ".join(row.name for row in PROVIDERS)
         raise SettingError(f"{path.name}: providers.{name[:60]} is not known: use {names}; others go into the admin.")
     values = _mapping(path, f"providers.{name}", given)
+    known = (*PROVIDER_KEYS, *(("api_version",) if row.versioned else ()))
     for key in values:
-        if key not in PROVIDER_KEYS:
-            raise SettingError(f"{path.name}: providers.{name}.{key} is not known: use {', '.join(PROVIDER_KEYS)}.")
+        if key not in known:
+            raise SettingError(f"{path.name}: providers.{name}.{key} is not known: use {', '.join(known)}.")
     enabled = values.get("enabled", True)
     if not isinstance(enabled, bool):
         raise SettingError(f"{path.name}: providers.{name}.enabled is neither true nor false.")
@@ -109,6 +110,9 @@ def _apply_provider(path: Path, name: str, given: Any, environ: MutableMapping[s
     if not _given(environ, [f"{prefix}_BASE_URL" for prefix in row.prefixes]):
         address = _text(path, f"providers.{name}.base_url", values.get("base_url"), environ)
         _set(environ, f"{row.prefixes[0]}_BASE_URL", address)
+    if row.versioned and not _given(environ, [f"{prefix}_API_VERSION" for prefix in row.prefixes]):
+        version = _text(path, f"providers.{name}.api_version", values.get("api_version"), environ)
+        _set(environ, f"{row.prefixes[0]}_API_VERSION", version)
     return [f"providers.{name}.rate_limit_rpm"] if "rate_limit_rpm" in values else []
 
 

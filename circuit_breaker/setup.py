@@ -86,7 +86,7 @@ def look_around() -> SetupReport:
             continue
         row = provider_row(provider.name)
         address = provider.base_url if provider.auth == "none" else ""
-        found.append(ProviderFound(provider.name, _environment_names(row.prefixes if row else ()), address))
+        found.append(ProviderFound(provider.name, _environment_names(row.variables if row else ()), address))
     real = sum(1 for model in snapshot.models if model.provider != SANDBOX)
     return SetupReport(tuple(found), real)
 
@@ -146,8 +146,6 @@ def _keep_template(path: Path) -> None:
     unfinished.rename(path)
 
 
-def _environment_names(prefixes: Iterable[str]) -> tuple[str, ...]:
-    """The variables that are set for a provider."""
-    suffixes = ("API_KEY", "API_KEYS", "BASE_URL")
-    names = (f"{prefix}_{suffix}" for prefix in prefixes for suffix in suffixes)
+def _environment_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Those of a provider's variables that are set."""
     return tuple(name for name in names if os.environ.get(name, "").strip())

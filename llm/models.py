@@ -72,6 +72,12 @@ class Provider(models.Model):
         blank=True,
         help_text='Their other name, or null where it refuses them, e.g. {"seed": "random_seed", "n": null}.',
     )
+    api_version = models.CharField(
+        "Azure's api-version",
+        max_length=40,
+        blank=True,
+        help_text="Empty: 2024-10-21 where the address needs one, none where it ends in /v1.",
+    )
     enabled = models.BooleanField(default=True)
     source = models.CharField(max_length=20, choices=Source.choices, default=Source.ADMIN, editable=False)
     edited = models.JSONField(default=list, editable=False)

@@ -99,6 +99,7 @@ class LlmProviderConfigInput(graphene.InputObjectType):
     )
     name = graphene.String(required=True, description="A provider of this name, if there is one, is changed.")
     base_url = graphene.String(description="With the version path; required for azure and custom.")
+    api_version = graphene.String(description="Azure's, e.g. 2024-10-21; empty for the default.")
     api_key = graphene.String(description="Stored encrypted and never shown again.")
     models = graphene.List(graphene.NonNull(LlmModelConfigInput), description="Added or changed; others stay.")
 
@@ -142,13 +143,14 @@ class Mutation(graphene.ObjectType):
 
 def _provider_settings(given: dict[str, Any]) -> check.ProviderSettings:
     """The input, checked. Raises BadInput naming the field."""
-    base_url, api_key = given.get("base_url"), given.get("api_key")
+    base_url, api_key, api_version = given.get("base_url"), given.get("api_key"), given.get("api_version")
     return check.ProviderSettings(
         provider_type=check.check_provider_type(given["provider_type"]),
         name=check.check_name(given["name"]),
         base_url=None if base_url is None else check.check_base_url(base_url),
         api_key=None if api_key is None else check.check_secret(api_key),
         models=check.check_model_list(tuple(_model_settings(model) for model in given.get("models") or ())),
+        api_version=None if api_version is None else check.check_api_version(api_version),
     )
 
 

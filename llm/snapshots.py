@@ -119,6 +119,7 @@ def _provider(row: Provider) -> snapshot.Provider | None:
         keys,
         on_hang_up=row.on_hang_up,
         members=row.members,
+        api_version=row.api_version,
     )
 
 

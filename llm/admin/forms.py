@@ -57,7 +57,17 @@ class WordsField(forms.CharField):
 class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Provider
-        fields = ("name", "provider_type", "base_url", "auth", "dialect", "on_hang_up", "members", "enabled")
+        fields = (
+            "name",
+            "provider_type",
+            "base_url",
+            "auth",
+            "dialect",
+            "on_hang_up",
+            "members",
+            "api_version",
+            "enabled",
+        )
 
     def clean_name(self) -> str:
         name = checked(check.check_name, self.cleaned_data["name"])
@@ -70,6 +80,9 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_base_url(self) -> str:
         url: str = self.cleaned_data["base_url"]
         return checked(check.check_base_url, url) if url else ""
+
+    def clean_api_version(self) -> str:
+        return checked(check.check_api_version, self.cleaned_data["api_version"])
 
     def clean_members(self) -> dict[str, str | None]:
         try:

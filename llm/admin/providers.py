@@ -42,7 +42,7 @@ class ProviderAdmin(ModelAdmin):
     readonly_fields = ("slug", "source", "edited", "created_at", "updated_at")
     fieldsets = (
         (None, {"fields": ("name", "provider_type", "enabled")}),
-        ("Where and how", {"fields": ("base_url", "auth", "dialect", "members", "on_hang_up")}),
+        ("Where and how", {"fields": ("base_url", "auth", "dialect", "members", "on_hang_up", "api_version")}),
         ("About this row", {"fields": ("slug", "source", "edited", "created_at", "updated_at")}),
     )
     actions = ["enable", "disable", "discover"]

@@ -31,6 +31,7 @@ MAX_USD_PER_TOKEN = Decimal(1)
 """No model costs a dollar per token: a higher figure is a slip, e.g. a price per million tokens."""
 
 _MEMBER = re.compile(r"[a-z][a-z0-9_]{0,60}")
+_API_VERSION = re.compile(r"[a-z0-9-]{0,40}")
 _MODEL_ID = re.compile(r"[A-Za-z0-9][\w.:/@+-]*", re.ASCII)
 
 
@@ -79,6 +80,7 @@ class ProviderSettings(msgspec.Struct, frozen=True):
     base_url: str | None
     api_key: str | None
     models: tuple[ModelSettings, ...]
+    api_version: str | None = None
 
     def __repr__(self) -> str:
         return f"ProviderSettings({self.provider_type!r}, {self.name!r}, {self.base_url!r}, models={len(self.models)})"
@@ -125,6 +127,14 @@ def check_base_url(given: str) -> str:
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise bad("baseUrl", "must not carry credentials, a query or a fragment; keys have a field of their own")
     return url
+
+
+def check_api_version(given: str) -> str:
+    """Azure's `api-version`, e.g. 2024-10-21 or preview; may be empty."""
+    version = given.strip()
+    if not _API_VERSION.fullmatch(version):
+        raise bad("apiVersion", f"is {_shown(given)}; write it like 2024-10-21, 2025-04-01-preview or preview")
+    return version
 
 
 def check_members(given: object) -> dict[str, str | None]:

@@ -14,13 +14,13 @@ from urllib.parse import quote
 
 import msgspec
 
+from llm.core.azure_version import query_of
 from llm.core.configuration import BadInput, check_model_id
 
 MOST_MODELS = 2_000
 """Of one provider; what is listed beyond them is left out."""
 OLLAMA_WINDOW = 4096
 """Ollama's own default when a request sets no `num_ctx`; it cuts longer prompts silently."""
-AZURE_LIST_VERSION = "2024-10-21"
 EMBEDDING = re.compile(r"embed|minilm|(^|/)bge-|^paraphrase-|(^|/)gte-|(^|/)e5-", re.IGNORECASE)
 """Names of models that embed, where the list does not say what a model is for."""
 NO_TEXT = re.compile(
@@ -61,7 +61,9 @@ class Listing(msgspec.Struct, frozen=True):
     """To be given to `list_request` for the next page; empty at the end."""
 
 
-def list_request(provider_type: str, base_url: str, auth: str, secret: str | None, page: str = "") -> ListRequest:
+def list_request(
+    provider_type: str, base_url: str, auth: str, secret: str | None, page: str = "", api_version: str = ""
+) -> ListRequest:
     """The request for one page of the list. A key goes as that endpoint wants it, whatever the provider's calls use."""
     root = base_url.rstrip("/")
     if provider_type == "ollama":
@@ -74,11 +76,9 @@ def list_request(provider_type: str, base_url: str, auth: str, secret: str | Non
         more = f"&after_id={quote(page, safe='')}" if page else ""
         sent = {"x-api-key": secret} if secret else {}
         return ListRequest(f"{root}/models?limit=1000{more}", {**sent, "anthropic-version": "2023-06-01"})
-    dated = provider_type == "azure" and not root.endswith("/v1")
-    return ListRequest(
-        root + "/models" + (f"?api-version={AZURE_LIST_VERSION}" if dated else ""),
-        _credentials(auth, secret, "api-key" if provider_type == "azure" else "bearer"),
-    )
+    if provider_type == "azure":
+        return ListRequest(f"{root}/models{query_of(root, api_version)}", _credentials(auth, secret, "api-key"))
+    return ListRequest(f"{root}/models", _credentials(auth, secret))
 
 
 def read_listing(provider_type: str, body: bytes) -> Listing:

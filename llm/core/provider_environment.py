@@ -1,4 +1,4 @@
-"""What the environment says of providers: `<prefix>_API_KEY`, `<prefix>_API_KEYS`, `<prefix>_BASE_URL`. Pure.
+"""What the environment says of providers: `<prefix>_API_KEY(S)`, `<prefix>_BASE_URL`, Azure's `_API_VERSION`. Pure.
 
 The variables are read by name from a mapping the caller gives; keys stay out of every repr. Who reads the real
 environment, `.env` and the configuration file is `circuit_breaker`; `services/environment.py` stores what was read.
@@ -18,6 +18,8 @@ class EnvironmentSettings(msgspec.Struct, frozen=True):
     """Each once, in the order given."""
     base_url: str
     """Empty when the environment names none."""
+    api_version: str = ""
+    """Of Azure."""
 
     def __repr__(self) -> str:
         return f"EnvironmentSettings(keys=<{len(self.keys)}>, base_url={self.base_url!r})"
@@ -33,4 +35,7 @@ def read_environment(row: ProviderRow, environ: Mapping[str, str]) -> Environmen
         base_url = base_url or environ.get(f"{prefix}_BASE_URL", "").strip()
     if row.auth == "none":
         keys = {}
-    return EnvironmentSettings(tuple(keys), complete_base_url(row, base_url) if base_url else "")
+    versions = [environ.get(f"{prefix}_API_VERSION", "").strip() for prefix in row.prefixes if row.versioned]
+    return EnvironmentSettings(
+        tuple(keys), complete_base_url(row, base_url) if base_url else "", next(filter(None, versions), "")
+    )

@@ -41,6 +41,17 @@ class ProviderRow(msgspec.Struct, frozen=True):
     """Its name in the kept price list, where that is not ours."""
 
     @property
+    def versioned(self) -> bool:
+        """Whether its addresses may need an `api-version`: `<prefix>_API_VERSION` is read, too."""
+        return self.dialect == "azure"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Every variable that is read for it."""
+        ends = ("API_KEY", "API_KEYS", "BASE_URL", *(("API_VERSION",) if self.versioned else ()))
+        return tuple([f"{prefix}_{end}" for prefix in self.prefixes for end in ends])
+
+    @property
     def key_optional(self) -> bool:
         """Whether it may be called without a key although it could take one."""
         return self.local or self.name == "custom"

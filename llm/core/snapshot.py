@@ -40,6 +40,8 @@ class Provider(msgspec.Struct, frozen=True, omit_defaults=True):
     """When the client has gone: `cancel` the call, or `drain` its answer (where all of it is billed anyway)."""
     members: dict[str, str | None] = {}
     """Members of a request it knows under another name, or refuses: `request_fit.py`."""
+    api_version: str = ""
+    """Of Azure: see `azure_version.py`."""
 
 
 class Model(msgspec.Struct, frozen=True, omit_defaults=True):

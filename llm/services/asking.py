@@ -39,6 +39,7 @@ class Target(msgspec.Struct, frozen=True):
     base_url: str
     auth: str
     secrets: tuple[str, ...]
+    api_version: str = ""
 
     def __repr__(self) -> str:
         return f"Target({self.slug!r}, {self.base_url!r}, keys={len(self.secrets)})"
@@ -96,7 +97,7 @@ def _all_pages(target: Target, secret: str | None, deadline: float) -> tuple[Lis
     own = host in ("localhost", "127.0.0.1", "::1")
     with httpx.Client(trust_env=not own, verify=_certificates(), follow_redirects=False) as client:
         for _ in range(MOST_PAGES):
-            request = list_request(target.provider_type, target.base_url, target.auth, secret, page)
+            request = list_request(target.provider_type, target.base_url, target.auth, secret, page, target.api_version)
             body = _get(client, request, secret, deadline)
             try:
                 listing = read_listing(target.provider_type, body)

@@ -56,6 +56,9 @@ def _provider(wanted: ProviderSettings) -> Provider:
         _refuse_to_carry_keys_away(provider, wanted)
         provider.base_url = wanted.base_url
         edited.add("base_url")
+    if wanted.api_version is not None:
+        provider.api_version = wanted.api_version
+        edited.add("api_version")
     if wanted.api_key and provider.auth == "none" and provider.source == Source.API:
         provider.auth = "bearer"
     provider.edited = sorted(edited)

@@ -65,7 +65,9 @@ def _claim(row: Provider, now: datetime, later: datetime) -> bool:
 
 
 def _discover(rows: Sequence[Provider], seconds: float | None = None) -> dict[str, Listed]:
-    targets = [Target(row.slug, row.provider_type, row.base_url, row.auth, _secrets(row)) for row in rows]
+    targets = [
+        Target(row.slug, row.provider_type, row.base_url, row.auth, _secrets(row), row.api_version) for row in rows
+    ]
     answers = ask_all(targets) if seconds is None else ask_all(targets, seconds)
     digests = [_digest(row, answer) for row, answer in zip(rows, answers, strict=True)]
     known = dict(ProviderProbe.objects.values_list("provider_id", "digest"))

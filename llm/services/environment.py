@@ -1,4 +1,4 @@
-"""What the environment says of providers, brought into the tables: `OPENAI_API_KEY(S)`, `OPENAI_BASE_URL` and so on.
+"""What the environment says of providers, brought into the tables: `OPENAI_API_KEY(S)`, `OPENAI_BASE_URL`, and so on.
 
 Keys from the environment are rows of their own source: new ones are added, ones gone are removed, and what a person
 set on them (weight, disabled) stays. A base URL from the environment holds unless a person edited that field; without
@@ -7,7 +7,7 @@ one, the built-in address returns. Impossible values raise BadInput naming the v
 
 from collections.abc import Mapping
 
-from llm.core.configuration import BadInput, bad, check_base_url, check_secret
+from llm.core.configuration import BadInput, bad, check_api_version, check_base_url, check_secret
 from llm.core.provider_environment import EnvironmentSettings, read_environment
 from llm.core.providers import PROVIDERS, ProviderRow
 from llm.models import Provider, ProviderKey, Source
@@ -34,6 +34,11 @@ def _checked(row: ProviderRow, given: EnvironmentSettings) -> EnvironmentSetting
             check_secret(key)
         except BadInput:
             raise bad(names, "holds a key that cannot be sent: keys are visible ASCII characters") from None
+    try:
+        check_api_version(given.api_version)
+    except BadInput:
+        names = " or ".join(f"{prefix}_API_VERSION" for prefix in row.prefixes)
+        raise bad(names, "must be written like 2024-10-21, 2025-04-01-preview or preview") from None
     if given.base_url:
         try:
             check_base_url(given.base_url)
@@ -56,10 +61,11 @@ def _sync_provider(row: ProviderRow, given: EnvironmentSettings) -> bool:
             auth="none" if row.key_optional and not given.keys else row.auth,
             members=dict(row.members),
             base_url=given.base_url or row.base_url,
+            api_version=given.api_version,
             source=Source.ENVIRONMENT,
         )
         return _sync_keys(provider, given.keys) or True
-    wanted = {"base_url": given.base_url or row.base_url}
+    wanted = {"base_url": given.base_url or row.base_url, "api_version": given.api_version}
     if row.key_optional and provider.source == Source.ENVIRONMENT:
         stored = provider.keys.exclude(source=Source.ENVIRONMENT).exists()
         wanted["auth"] = row.auth if given.keys or stored else "none"

@@ -83,7 +83,7 @@ def test_settings_the_readme_names_are_read_somewhere() -> None:
     table = (ROOT / "README.md").read_text().split("## Settings")[1].split("\n## ")[0]
     named = set(re.findall(r"`([A-Z][A-Z_]+[A-Z])`", table))
     read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / "circuit_breaker" / "settings.py").read_text()))
-    read |= {f"{p}_{end}" for row in PROVIDERS for p in row.prefixes for end in ("API_KEY", "API_KEYS", "BASE_URL")}
+    read |= {name for row in PROVIDERS for name in row.variables}
     assert len(named) > 10
     assert named - read == set()
 

@@ -84,6 +84,16 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert environ == {"OPENAI_PORT": "3100", "GEMINI_API_KEY": "g-environment", "GOOGLE_BASE_URL": "https://file"}
 
 
+def test_azure_alone_has_a_version(tmp_path: Path) -> None:
+    text = providers('azure: {api_key: k, base_url: "https://a/openai", api_version: 2024-10-21}')
+    environ, _ = applied(tmp_path, text)
+    assert environ["AZURE_API_VERSION"] == "2024-10-21"
+    environ, _ = applied(tmp_path, text, AZURE_OPENAI_API_VERSION="2025-04-01-preview")
+    assert "AZURE_API_VERSION" not in environ
+    with pytest.raises(SettingError, match=r"providers\.openai\.api_version is not known"):
+        applied(tmp_path, providers("openai: {api_version: v1}"))
+
+
 def test_keys_are_one_several_or_a_list(tmp_path: Path) -> None:
     for given in ("{api_key: k1, api_keys: 'k2,k3'}", "{api_keys: [k1, '${TWO}', k3]}"):
         environ, _ = applied(tmp_path, providers(f"groq: {given}"), TWO="k2")

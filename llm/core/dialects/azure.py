@@ -2,8 +2,9 @@
 
 Two kinds of base URL: with the v1 path (`https://NAME.openai.azure.com/openai/v1`) it differs in the key's header only;
 with the deployments path (`https://NAME.openai.azure.com/openai`) the deployment stands in the path and `api-version`
-in the query. Reasoning models refuse `max_tokens`: it goes as `max_completion_tokens`. Streams begin with a chunk about
-the prompt that has no choices; it passes. Source: https://learn.microsoft.com/azure/ai-foundry/openai/reference
+in the query, as configured (`azure_version.py`). Reasoning models refuse `max_tokens`: it goes as
+`max_completion_tokens`. Streams begin with a chunk about the prompt that has no choices; it passes.
+Source: https://learn.microsoft.com/azure/ai-foundry/openai/reference
 """
 
 import re
@@ -13,6 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from billing.core.pricing import Usage
+from llm.core.azure_version import query_of
 from llm.core.dialects import openai
 from llm.core.dialects.translation import Outgoing
 from llm.core.errors import ProviderError
@@ -21,8 +23,6 @@ from llm.core.operations.members import rewrite
 from llm.core.operations.operation import Changes
 from llm.core.snapshot import Provider
 
-API_VERSION = "2024-10-21"
-"""The latest general one of the dated kind; the v1 path has none."""
 REASONING = re.compile(r"o\d|gpt-5")
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -38,9 +38,10 @@ def encode(attempt: Attempt) -> Outgoing:
 
 def path(provider: Provider, deployment: str, operation: str) -> str:
     """What follows the base URL."""
-    if provider.base_url.rstrip("/").endswith("/v1"):
-        return operation
-    return f"/deployments/{quote(deployment, safe='')}{operation}?api-version={API_VERSION}"
+    base_url, query = provider.base_url, query_of(provider.base_url, provider.api_version)
+    if base_url.rstrip("/").endswith("/v1"):
+        return operation + query
+    return f"/deployments/{quote(deployment, safe='')}{operation}{query}"
 
 
 def _limit(attempt: Attempt) -> Changes:

@@ -65,9 +65,8 @@ def decode_error(attempt: Attempt, status: int, body: bytes) -> ProviderError:
         detail = redact(str(said), attempt.secret) if said else f"HTTP {status} without a reason"
         error = ProviderError(f"Provider {provider}: {detail}")
         error.status = status if 400 <= status < 600 else 502
-        error.kind = _text(fields.get("type"), attempt.secret) or (
-            "invalid_request_error" if error.status < 500 else "upstream_error"
-        )
+        usual = "rate_limit_error" if status == 429 else "invalid_request_error" if error.status < 500 else None
+        error.kind = _text(fields.get("type"), attempt.secret) or usual or "upstream_error"
         error.wire_code = _text(fields.get("code"), attempt.secret) or error.wire_code
         error.param = _text(fields.get("param"), attempt.secret)
         error.retryable = status in RETRYABLE

@@ -133,6 +133,16 @@ def test_edited_provider_fields_are_remembered_as_edited(browser: Client) -> Non
     assert (provider.base_url, provider.edited) == ("https://proxy.example/v1", ["base_url"])
 
 
+def test_azures_version_is_set_and_checked_on_the_page(browser: Client) -> None:
+    services.sync_environment({"AZURE_BASE_URL": "https://mine.openai.azure.com/openai", "AZURE_API_KEY": "k" * 32})
+    azure = Provider.objects.get(slug="azure")
+    browser.post(page(azure), provider_form(azure, api_version="preview"))
+    azure.refresh_from_db()
+    assert (azure.api_version, azure.edited) == ("preview", ["api_version"])
+    answer = browser.post(page(azure), provider_form(azure, api_version="2024/10/21"))
+    assert "write it like 2024-10-21" in answer.content.decode()
+
+
 @pytest.mark.parametrize("url", ["nonsense", "https://user:pw@host/v1"])
 def test_an_unusable_base_url_is_refused_on_the_page(browser: Client, url: str) -> None:
     answer = browser.post(page(openai()), provider_form(openai(), base_url=url))

@@ -142,6 +142,14 @@ def test_models_of_azure_wait_as_they_are_no_deployments(server: ListServer) -> 
     services.discover()
     assert (server.requests[0][0], server.requests[0][1]["api-key"]) == ("/openai/models?api-version=2024-10-21", KEY)
     assert [offered for offered, _ in rows("azure").values()] == [False]
+    environ = {
+        "AZURE_BASE_URL": f"{server.url}/openai",
+        "AZURE_API_KEY": KEY,
+        "AZURE_API_VERSION": "2025-04-01-preview",
+    }
+    services.sync_environment(environ)
+    services.discover()
+    assert server.requests[-1][0] == "/openai/models?api-version=2025-04-01-preview"
 
 
 @pytest.mark.parametrize(

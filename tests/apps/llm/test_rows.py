@@ -104,6 +104,18 @@ def test_azure_appears_once_the_environment_names_it() -> None:
     )
 
 
+def test_azures_version_comes_from_the_environment_and_reaches_the_gateways() -> None:
+    environ = {"AZURE_BASE_URL": "https://mine.openai.azure.com/openai", "AZURE_API_KEY": "k" * 32}
+    services.sync_environment({**environ, "AZURE_OPENAI_API_VERSION": " 2025-04-01-preview "})
+    Model.objects.create(provider=Provider.objects.get(), model_id="m")
+    (sent,) = snapshots.build_snapshot().providers
+    assert sent.api_version == "2025-04-01-preview"
+    services.sync_environment(environ)
+    assert snapshots.build_snapshot().providers[0].api_version == "", "the default again"
+    with pytest.raises(BadInput, match="AZURE_API_VERSION or AZURE_OPENAI_API_VERSION must be written like"):
+        services.sync_environment({**environ, "AZURE_API_VERSION": "2025/04"})
+
+
 @pytest.mark.parametrize(
     "environ",
     [{"OPENAI_API_KEY": "sk-bad key"}, {"OPENAI_BASE_URL": "nowhere"}, {"GROQ_BASE_URL": "https://u:p@host"}],

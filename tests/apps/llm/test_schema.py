@@ -252,3 +252,11 @@ def test_an_address_on_another_host_does_not_carry_stored_keys_away(db: None) ->
     assert Provider.objects.get(slug="mine").base_url == "https://one.test/v1"
     mine("https://one.test/v2")
     assert Provider.objects.get(slug="mine").base_url == "https://one.test/v2"
+
+
+def test_azures_version_is_set_by_the_mutation() -> None:
+    given = {"providerType": "azure", "name": "Azure", "baseUrl": "https://mine.openai.azure.com/openai"}
+    run(WITH_INPUT, input={**given, "apiKey": "k" * 32, "apiVersion": "2025-04-01-preview"})
+    run(WITH_INPUT, input=given)
+    assert Provider.objects.get(slug="azure").api_version == "2025-04-01-preview", "what is left out stays"
+    assert "apiVersion is 'v 1'" in str(refusal(**given, apiVersion="v 1"))

@@ -104,12 +104,7 @@ def test_the_secret_key_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> 
 def test_env_example_and_the_settings_name_the_same_variables() -> None:
     example = re.findall(r"^# ?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
     assert len(example) == len(set(example)), "each once"
-    providers = {
-        f"{prefix}_{suffix}"
-        for row in PROVIDERS
-        for prefix in row.prefixes
-        for suffix in ("API_KEY", "API_KEYS", "BASE_URL")
-    }
+    providers = {name for row in PROVIDERS for name in row.variables}
     providers -= {"OLLAMA_API_KEY", "OLLAMA_API_KEYS"}
     own = "".join((ROOT / "llm/gateway" / file).read_text() for file in ("settings.py", "http_limits.py"))
     gateway = set(re.findall(r'"([A-Z]+(?:_[A-Z0-9]+)+)"', own)) - {"LOG_LEVELS"}

@@ -63,6 +63,7 @@ class Choice(msgspec.Struct):
     calls: dict[int, tuple[int, int, bool]] = {}
     """By their index on the wire: part, our index, whether custom."""
     finished: bool = False
+    safety: tuple[SafetyRating, ...] = ()
 
 
 _chunk = msgspec.json.Decoder(Chunk)
@@ -210,11 +211,12 @@ class ChunkDecoder:
         tokens = (choice.logprobs or {}).get("content") or ()
         if tokens:
             found.append(LogprobsDelta(choice.index, tuple([token_logprob(token) for token in tokens])))
+        if choice.content_filter_results:
+            state.safety = _gathered(state.safety, _ratings(choice.content_filter_results))
         if choice.finish_reason is not None and not state.finished:
             state.finished = True
             finish = FINISHES.get(choice.finish_reason, "stop")
-            safety = _ratings(choice.content_filter_results)
-            found.append(Finished(choice.index, finish, choice.finish_reason, safety=safety))
+            found.append(Finished(choice.index, finish, choice.finish_reason, safety=state.safety))
 
 
 def _thinking(index: int, part: int, detail: Fields) -> ThinkingDelta:
@@ -233,6 +235,15 @@ def token_logprob(token: Fields) -> TokenLogprob:
     raw = token.get("bytes")
     top = tuple([token_logprob(other) for other in token.get("top_logprobs") or ()])
     return TokenLogprob(str(token.get("token")), float(token.get("logprob", 0)), tuple(raw) if raw else None, top)
+
+
+def _gathered(before: tuple[SafetyRating, ...], more: tuple[SafetyRating, ...]) -> tuple[SafetyRating, ...]:
+    """Azure rates a stream piece by piece: of each category the latest rating, but for one that has blocked."""
+    found = {rating.category: rating for rating in before}
+    for rating in more:
+        if rating.category not in found or not found[rating.category].blocked:
+            found[rating.category] = rating
+    return tuple(found.values())
 
 
 def _ratings(given: Any) -> tuple[SafetyRating, ...]:
