@@ -24,6 +24,8 @@ GROUPS = {
         ("Firings", "bolt", "workflows_firing"),
         ("Effects", "outbox", "workflows_outboxeffect"),
         ("Actions of places", "touch_app", "workflows_placeaction"),
+        ("Incoming webhooks", "call_received", "workflows_incomingwebhook"),
+        ("Outgoing webhooks", "call_made", "workflows_webhooksubscription"),
     ],
     "Agents": [
         ("Agents", "smart_toy", "agents_agent"),

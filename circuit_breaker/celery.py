@@ -84,20 +84,18 @@ class Prober(Sweeper):
 
 
 class Archivist(Sweeper):
-    """Moves old finished cases to the archive, some at a time, on a thread of its own: no effect waits for it."""
+    """Archives old finished cases and tidies up, some at a time, on a thread of its own: no effect waits for it."""
 
     name_of_thread = "archivist"
-
-    def include_if(self, worker: Any) -> bool:
-        return bool(settings.ARCHIVE_AFTER_DAYS)
 
     def seconds(self) -> float:
         return 60.0
 
     def work(self) -> None:
-        from workflows.tasks import archive
+        from workflows.tasks import archive, tidy
 
         archive()
+        tidy()
 
 
 app.steps["worker"].update({Sweeper, Prober, Archivist})

@@ -9,7 +9,8 @@ class WorkflowsConfig(AppConfig):
 
     def ready(self) -> None:
         from workflows import actions
-        from workflows.actions import functions, human
+        from workflows.actions import functions, human, webhooks
 
         actions.register(functions.KIND, functions.run)
         actions.register(human.KIND, human.run)
+        actions.register(webhooks.KIND, webhooks.run)

@@ -47,13 +47,22 @@ def run_effect(effect_id: str) -> str:
 
 @shared_task(name="workflows.tasks.sweep", ignore_result=True)
 def sweep() -> int:
-    """End effects whose last attempt died, settle people's tasks, tell workers again; returns how many were told."""
+    """End effects whose last attempt died, tell workers again (returns how many), settle tasks and webhooks."""
     now = timezone.now()
-    services.settle_tasks(now)
     for effect_id, attempt in outbox.given_up(now):
         message = f"The worker stopped without a word in attempt {attempt}, the last one."
         services.fail(effect_id, attempt, message, retryable=False)
-    return outbox.tell_again(now)
+    told = outbox.tell_again(now)
+    services.settle_tasks(now)
+    services.tell_subscribers(now)
+    return told
+
+
+@shared_task(name="workflows.tasks.tidy", ignore_result=True)
+def tidy() -> int:
+    """Forget what webhooks left behind long ago; how many rows."""
+    now = timezone.now()
+    return services.forget_receipts(now) + services.forget_effects(now)
 
 
 @shared_task(name="workflows.tasks.archive", ignore_result=True)

@@ -33,12 +33,25 @@ class Request:
     seconds: float
     private_address: bool
     most_bytes: int
+    """Of the answer's body; 0: it is not read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     status: int
     body: bytes
+
+
+class Refused(EffectFailed):
+    """The other side answered, and not with 2xx."""
+
+    def __init__(self, message: str, status: int, retryable: bool, retry_after: float | None) -> None:
+        super().__init__(message, retryable, retry_after)
+        self.status = status
+
+
+class NotPublic(EffectFailed):
+    """The host has an address that may not be called."""
 
 
 class TookTooLong(EffectFailed):
@@ -48,8 +61,8 @@ class TookTooLong(EffectFailed):
 def call(request: Request) -> Answer:
     """Send it and read the whole answer, which has a 2xx status.
 
-    Raises TookTooLong, or EffectFailed: retryable for refused connections and the statuses in TRY_AGAIN, with the
-    wait the answer asks for in `retry_after`.
+    Raises TookTooLong, NotPublic, Refused (retryable for the statuses in TRY_AGAIN, with the wait the answer asks for),
+    or EffectFailed: retryable if nobody took the connection.
     """
     url = httpx.URL(request.url)
     address = _checked_address(url, request.private_address)
@@ -90,7 +103,7 @@ def _checked_address(url: httpx.URL, private: bool) -> str:
     addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
     for address in addresses:
         if not private and not _public(address):
-            raise EffectFailed(
+            raise NotPublic(
                 f"{url.host!r} has the address {address}, which is not public; it is called only if private addresses "
                 "are allowed for it (`private_address: true`)."
             )
@@ -113,11 +126,14 @@ async def _read(response: httpx.Response, host: str, most_bytes: int) -> bytes:
     if response.is_redirect:
         raise EffectFailed(f"{host} answered {response.status_code}, a redirect; redirects are not followed.")
     if not response.is_success:
-        raise EffectFailed(
+        raise Refused(
             f"{host} answered with status {response.status_code}.",
+            response.status_code,
             retryable=response.status_code in TRY_AGAIN,
             retry_after=_wait(response.headers.get("retry-after")),
         )
+    if most_bytes == 0:
+        return b""
     if response.headers.get("content-encoding", "identity") != "identity":
         raise EffectFailed(f"{host} answered in a compressed form, which was not asked for.")
     body = b""

@@ -1,21 +1,24 @@
 """The admin pages of workflows. All rows are the log, its projection, or pinned by running cases: none is edited.
 
 `workflow_page` and `case_page` are made for people who run workflows, with pictures, and let them fire transitions;
-`human_tasks` lets people do theirs; `rows` holds the lists of what lies behind; `looking` what all of them share.
+`human_tasks` lets people do theirs; `webhooks` shows those; `rows` holds the lists of what lies behind; `looking` what all of them share.
 Definitions come by `createWorkflow` and `updateWorkflow`.
 """
 
 from workflows.admin.case_page import CaseAdmin
 from workflows.admin.human_tasks import HumanTaskAdmin
 from workflows.admin.rows import FiringAdmin, OutboxEffectAdmin, PlaceActionAdmin, TokenAdmin
+from workflows.admin.webhooks import IncomingWebhookAdmin, WebhookSubscriptionAdmin
 from workflows.admin.workflow_page import WorkflowAdmin
 
 __all__ = [
     "CaseAdmin",
     "FiringAdmin",
     "HumanTaskAdmin",
+    "IncomingWebhookAdmin",
     "OutboxEffectAdmin",
     "PlaceActionAdmin",
     "TokenAdmin",
+    "WebhookSubscriptionAdmin",
     "WorkflowAdmin",
 ]

@@ -1,6 +1,7 @@
 """Tables of the workflow engine, written by `services` and `outbox` only.
 
-`engine` holds definitions, cases, tokens, the log, the outbox and the archive; `tasks` what waits for people.
+`engine` holds definitions, cases, tokens, the log, the outbox and the archive; `tasks` what waits for people;
+`webhooks` who calls us and whom we call.
 """
 
 from workflows.models.engine import (
@@ -17,6 +18,7 @@ from workflows.models.engine import (
     WorkflowVersion,
 )
 from workflows.models.tasks import HumanTask
+from workflows.models.webhooks import IncomingWebhook, WebhookCursor, WebhookReceipt, WebhookSubscription
 
 __all__ = [
     "ArchivedLog",
@@ -25,10 +27,14 @@ __all__ = [
     "CaseArchive",
     "Firing",
     "HumanTask",
+    "IncomingWebhook",
     "OutboxEffect",
     "PlaceAction",
     "Token",
     "TokenChange",
+    "WebhookCursor",
+    "WebhookReceipt",
+    "WebhookSubscription",
     "Workflow",
     "WorkflowVersion",
 ]

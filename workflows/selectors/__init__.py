@@ -23,10 +23,12 @@ from workflows.selectors.human_tasks import CANCEL, ESCALATE, EXPIRE, due_tasks,
 from workflows.selectors.log import (
     LogEntry,
     TokenState,
+    log_after,
     log_end,
     log_of_case,
     log_of_token,
     log_of_workflow,
+    log_writers,
     read_log,
     take_fence,
 )
@@ -55,6 +57,7 @@ from workflows.selectors.rows import (
     workflow,
     workflows,
 )
+from workflows.selectors.webhooks import webhook_subscription, webhooks
 
 __all__ = [
     "CANCEL",
@@ -82,10 +85,12 @@ __all__ = [
     "live_counts",
     "load_histories",
     "load_marking",
+    "log_after",
     "log_end",
     "log_of_case",
     "log_of_token",
     "log_of_workflow",
+    "log_writers",
     "marking_counts",
     "net_of",
     "open_cases_by_version",
@@ -105,6 +110,8 @@ __all__ = [
     "transitions_of_case",
     "value_of",
     "versions",
+    "webhook_subscription",
+    "webhooks",
     "why_not_enabled",
     "workflow",
     "workflows",

@@ -76,6 +76,29 @@ def take_fence() -> int:
     return row[0]
 
 
+def log_writers() -> set[str]:
+    """The transactions that may have drawn a position and have not ended: those that hold the log's table for writing.
+
+    They took hold of it before they drew; transactions of other databases, which `read_log`'s horizon knows too, are
+    not among them. Empty on SQLite, whose writers come one at a time.
+    """
+    if connection.vendor != "postgresql":
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT virtualtransaction FROM pg_locks WHERE relation = %s::regclass AND granted "
+            "AND mode = 'RowExclusiveLock' "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            [Firing._meta.db_table],
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
+def log_after(after: int, limit: int) -> list[LogEntry]:
+    """All workflows' entries visible after a position, the first `limit` of them."""
+    return _entries(list(Firing.objects.filter(id__gt=after).order_by("id")[:limit]))
+
+
 def log_of_workflow(workflow_id: str, after: int, upto: int, limit: int) -> list[LogEntry]:
     """The workflow's entries with after < position <= upto, the first `limit` of them."""
     found = Firing.objects.filter(workflow_id=workflow_id, id__gt=after, id__lte=upto)

@@ -2,8 +2,9 @@
 
 `definitions` makes workflows and versions, `migration` moves running cases to another one, `firing` makes and moves
 tokens, `effects` ends and asks for work outside, `places` says which places ask for it, `human_tasks` lets people do
-theirs, `seeds` holds the two workflows that exist from the start, `journal` appends to the log, `life` says when a case
-is finished, `archive` moves finished cases out of the way, `rebuild` makes the token rows anew from the log.
+theirs, `webhooks` takes messages and `webhook_events` sends them, `seeds` holds the two workflows that exist from the
+start, `journal` appends to the log, `life` says when a case is finished, `archive` moves finished cases out of the way,
+`rebuild` makes the token rows anew from the log.
 """
 
 from workflows.services.archive import Archived, archive_case, archive_finished
@@ -22,6 +23,18 @@ from workflows.services.migration import CaseMigration, MigrationPage, migrate_c
 from workflows.services.places import attach_action, detach_action
 from workflows.services.rebuild import CaseCheck, rebuild_case
 from workflows.services.seeds import seed_workflows
+from workflows.services.webhook_events import forget_effects, tell_subscribers
+from workflows.services.webhooks import (
+    Taken,
+    WebhookNotFound,
+    add_incoming_webhook,
+    add_webhook_subscription,
+    enable_webhook,
+    forget_receipts,
+    open_secret,
+    remove_webhook,
+    take_message,
+)
 
 __all__ = [
     "COMPLETED",
@@ -32,6 +45,10 @@ __all__ = [
     "CaseCheck",
     "CaseMigration",
     "MigrationPage",
+    "Taken",
+    "WebhookNotFound",
+    "add_incoming_webhook",
+    "add_webhook_subscription",
     "archive_case",
     "archive_finished",
     "attach_action",
@@ -41,16 +58,23 @@ __all__ = [
     "create_token",
     "create_workflow",
     "detach_action",
+    "enable_webhook",
     "enqueue",
     "escalate_task",
     "fail",
     "fire",
+    "forget_effects",
+    "forget_receipts",
     "migrate_cases",
+    "open_secret",
     "open_task",
     "rebuild_case",
     "release_task",
+    "remove_webhook",
     "retry_now",
     "seed_workflows",
     "settle_tasks",
+    "take_message",
+    "tell_subscribers",
     "update_workflow",
 ]

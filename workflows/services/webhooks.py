@@ -1,0 +1,228 @@
+"""Makes webhooks and takes their messages. A secret is told once, when it is made; the database holds it sealed.
+
+A message is taken once: its receipt and what it does are one transaction, so one that is refused leaves no receipt and
+may be sent again. Next: `core/webhooks.py` for signatures, `webhook_events.py` for what goes out.
+"""
+
+import json
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from billing.core import sealing
+from workflows import selectors
+from workflows.core.errors import BadInput, WorkflowError
+from workflows.core.payload import checked_object, checked_text
+from workflows.core.webhooks import SECRET_BYTES, is_secret, new_secret, verify
+from workflows.models import Firing, IncomingWebhook, WebhookReceipt, WebhookSubscription
+from workflows.services.firing import create_token, fire
+
+PURPOSE = "circuit-breaker webhooks v1"
+NAME_LENGTH, URL_LENGTH = 100, 500
+RECEIPTS_KEPT = timedelta(days=30)
+FORGOTTEN_AT_ONCE = 500
+MOST_BYTES = 1_000_000
+TOKEN_FIELD = "tokenId"  # noqa: S105 - a field of the message's body
+
+
+class WebhookNotFound(WorkflowError):
+    code = "WEBHOOK_NOT_FOUND"
+
+
+class BadMessage(WorkflowError):
+    """The body is no JSON object that could be kept."""
+
+    code = "BAD_INPUT"
+
+
+class SecretUnreadable(WorkflowError):
+    """SECRET_KEY is another one than when the webhook was made."""
+
+    code = "SECRET_UNREADABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a message."""
+
+    token_id: str | None
+    duplicate: bool
+
+
+def add_incoming_webhook(
+    name: str, workflow_id: str, *, transition: str = "", token_field: str = TOKEN_FIELD, secret: str | None = None
+) -> tuple[IncomingWebhook, str]:
+    """An address that opens cases of a workflow, or fires its transition; with its secret, a new one or the given.
+
+    Raises BadInput, WorkflowNotFound, UnknownTransition.
+    """
+    checked_text(name, "name", NAME_LENGTH)
+    checked_text(token_field, "tokenField")
+    secret = _secret(secret)
+    workflow = selectors.existing_workflow(workflow_id)
+    if transition:
+        assert workflow.current is not None
+        selectors.known_transition(selectors.net_of(workflow.current), workflow_id, transition)
+    with transaction.atomic():
+        if IncomingWebhook.objects.filter(name=name).exists():
+            raise BadInput("name", f"there is an incoming webhook {name!r} already")
+        row = IncomingWebhook.objects.create(
+            name=name,
+            workflow=workflow,
+            transition=transition,
+            token_field=token_field,
+            sealed=sealing.seal(secret, settings.SECRET_KEY, PURPOSE),
+            created_at=timezone.now(),
+        )
+    return row, secret
+
+
+def add_webhook_subscription(
+    name: str,
+    url: str,
+    *,
+    workflow_id: str | None = None,
+    events: Sequence[str] = (),
+    private_address: bool = False,
+    secret: str | None = None,
+) -> tuple[WebhookSubscription, str]:
+    """From now on the address is told of these kinds of entries; with its secret. Raises BadInput, WorkflowNotFound."""
+    checked_text(name, "name", NAME_LENGTH)
+    check_url(url)
+    check_events(events)
+    secret = _secret(secret)
+    workflow = None if workflow_id is None else selectors.existing_workflow(workflow_id)
+    with transaction.atomic():
+        if WebhookSubscription.objects.filter(name=name).exists():
+            raise BadInput("name", f"there is an outgoing webhook {name!r} already")
+        row = WebhookSubscription.objects.create(
+            name=name,
+            url=url,
+            workflow=workflow,
+            events=list(events),
+            sealed=sealing.seal(secret, settings.SECRET_KEY, PURPOSE),
+            private_address=private_address,
+            after=selectors.log_end(0)[0],
+            created_at=timezone.now(),
+        )
+    return row, secret
+
+
+def remove_webhook(name: str) -> None:
+    """Forget the webhook of this name, in or out. Raises WebhookNotFound."""
+    for model in (IncomingWebhook, WebhookSubscription):
+        if model._default_manager.filter(name=name).delete()[0]:
+            return
+    raise WebhookNotFound(f"There is no webhook {name!r}.", name=name)
+
+
+def enable_webhook(webhook_id: str, enabled: bool) -> None:
+    """Switch a webhook on or off; what happens while an outgoing one is off it is never told of."""
+    IncomingWebhook.objects.filter(pk=webhook_id).update(enabled=enabled)
+    outgoing = WebhookSubscription.objects.filter(pk=webhook_id, enabled=not enabled)
+    outgoing.update(enabled=enabled, after=selectors.log_end(0)[0])
+
+
+def take_message(webhook_id: str, headers: Mapping[str, str], body: bytes, now: datetime) -> Taken:
+    """Check a message that came to an incoming webhook, and do what it is for; `headers` by lower-case name.
+
+    Raises WebhookNotFound, BadSignature, BadMessage, BadInput, and what `create_token` and `fire` raise.
+    """
+    hook = _existing(webhook_id)
+    message_id = verify(open_secret(hook.sealed), headers, body, now.timestamp())
+    given = _body(body)
+    with transaction.atomic():
+        receipt, new = WebhookReceipt.objects.get_or_create(
+            webhook=hook, message_id=message_id, defaults={"received_at": now}
+        )
+        if new:
+            by = f"webhook:{hook.name}"
+            if hook.transition:
+                token_id = _named_token(given, hook)
+                token = fire(token_id, hook.transition, given, triggered_by=by)
+            else:
+                token = create_token(hook.workflow_id, data=given, triggered_by=by)
+            receipt.token_id = token.pk
+            receipt.save(update_fields=["token_id"])
+    return Taken(str(receipt.token_id) if receipt.token_id else None, duplicate=not new)
+
+
+def forget_receipts(now: datetime) -> int:
+    """Drop receipts of messages that nobody sends again, some at a time."""
+    old = WebhookReceipt.objects.filter(received_at__lt=now - RECEIPTS_KEPT).values_list("pk", flat=True)
+    ids = list(old[:FORGOTTEN_AT_ONCE])
+    return WebhookReceipt.objects.filter(pk__in=ids).delete()[0] if ids else 0
+
+
+def open_secret(sealed: str) -> str:
+    """Raises SecretUnreadable."""
+    older = [str(key) for key in settings.SECRET_KEY_FALLBACKS]
+    try:
+        return sealing.unseal(sealed, settings.SECRET_KEY, PURPOSE, older)
+    except sealing.Unreadable:
+        raise SecretUnreadable(
+            "The webhook's secret was stored under another SECRET_KEY: make the webhook anew, or list the old one in "
+            "SECRET_KEY_FALLBACKS."
+        ) from None
+
+
+def check_url(url: str) -> str:
+    """Raises BadInput."""
+    checked_text(url, "url", URL_LENGTH)
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and not parts.username and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise BadInput("url", "must be http(s)://host/…, without a password")
+    return url
+
+
+def check_events(events: Sequence[str]) -> None:
+    """Raises BadInput."""
+    for event in events:
+        if event not in Firing.KINDS:
+            raise BadInput("events", f"{str(event)[:50]!r} is not known; known: {', '.join(Firing.KINDS)}")
+
+
+def _secret(given: str | None) -> str:
+    if given is not None and not is_secret(given):
+        raise BadInput("secret", "must be whsec_ and the base64 of 24 to 64 bytes")
+    return given or new_secret(os.urandom(SECRET_BYTES))
+
+
+def _existing(webhook_id: str) -> IncomingWebhook:
+    try:
+        return IncomingWebhook.objects.get(pk=uuid.UUID(webhook_id), enabled=True)
+    except (ValueError, IncomingWebhook.DoesNotExist):
+        raise WebhookNotFound("There is no such webhook.") from None
+
+
+def _body(body: bytes) -> dict[str, Any]:
+    try:
+        return checked_object(json.loads(body), "body")
+    except BadInput as error:
+        raise BadMessage(str(error)) from None
+    except (ValueError, RecursionError):
+        raise BadMessage("body: must be a JSON object") from None
+
+
+def _named_token(given: Mapping[str, Any], hook: IncomingWebhook) -> str:
+    """The id of the token that the body names; its token belongs to the webhook's workflow."""
+    found: Any = given
+    for part in hook.token_field.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    if not isinstance(found, str):
+        raise BadInput(hook.token_field, "must be the id of a token")
+    if selectors.existing_token(found).workflow_id != hook.workflow_id:
+        raise BadInput(hook.token_field, "is a token of another workflow")
+    return found
