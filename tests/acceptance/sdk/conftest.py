@@ -9,6 +9,7 @@ import openai
 import pytest
 
 from tests.acceptance.running import Running, free_port
+from tests.acceptance.sdk.five import Five, five_providers
 
 FAULT = "x-sandbox-fault"
 
@@ -75,3 +76,9 @@ def tee(matrix: Matrix, shared_client: tuple[openai.OpenAI, Tee]) -> Tee:
 @pytest.fixture
 def client(tee: Tee, shared_client: tuple[openai.OpenAI, Tee]) -> openai.OpenAI:
     return shared_client[0]
+
+
+@pytest.fixture(scope="package")
+def five() -> Iterator[Five]:
+    with five_providers() as running:
+        yield running

@@ -35,6 +35,22 @@ PATHS = {
     "azure-dated": ("/openai/deployments/m-azure-dated/chat/completions",) * 2,
 }
 """Where a whole and a streamed chat must arrive."""
+EMBEDDING_PATHS = {
+    "openai": "/v1/embeddings",
+    "google": "/v1beta/models/e-google:batchEmbedContents",
+    "ollama": "/api/embed",
+    "azure": "/openai/v1/embeddings",
+    "azure-dated": "/openai/deployments/e-azure-dated/embeddings",
+}
+LIST_PATHS = {
+    "openai": "/v1/models",
+    "anthropic": "/v1/models",
+    "google": "/v1beta/models",
+    "ollama": "/api/tags",
+    "azure": "/openai/v1/models",
+    "azure-dated": "/openai/models",
+}
+"""What a provider may be asked without costing anything."""
 CONFIGURE = "mutation($input: LlmProviderConfigInput!) { configureLlmProvider(input: $input) { id } }"
 
 
@@ -48,10 +64,10 @@ class Five:
     def forget(self) -> None:
         self._sandbox.delete("/sandbox/requests").raise_for_status()
 
-    def asked(self) -> list[str]:
-        """The paths that calls for an answer came to since the last `forget`, in order."""
+    def asked(self, method: str = "POST") -> list[str]:
+        """The paths that calls for an answer came to since the last `forget`, in order; with GET, those for lists."""
         found: list[dict[str, Any]] = self._sandbox.get("/sandbox/requests?limit=999").json()["requests"]
-        return [request["path"].partition("?")[0] for request in found if request["method"] == "POST"]
+        return [request["path"].partition("?")[0] for request in found if request["method"] == method]
 
 
 @contextmanager
@@ -68,7 +84,7 @@ def standing_sandbox(*arguments: str) -> Iterator[str]:
 @contextmanager
 def five_providers() -> Iterator[Five]:
     with standing_sandbox() as url:
-        environment = {}
+        environment = {"HEALTH_CHECK_SECONDS": "1"}
         for name, path in BASES.items():
             if name != "azure-dated":
                 environment[f"{name.upper()}_API_KEY"] = f"key-of-{name}"
@@ -80,14 +96,18 @@ def five_providers() -> Iterator[Five]:
 
 def _configure(product: Running, url: str) -> None:
     for name, path in BASES.items():
-        given: dict[str, Any] = {"providerType": name.partition("-")[0], "name": name, "models": [_model(name)]}
+        given: dict[str, Any] = {"providerType": name.partition("-")[0], "name": name, "models": _models(name)}
         if name == "azure-dated":
             given |= {"baseUrl": url + path, "apiKey": f"key-of-{name}"}
         graphql(product.control_url, CONFIGURE, input=given)
-    wanted = {f"m-{name}" for name in BASES}
+    wanted = {f"m-{name}" for name in BASES} | {f"e-{name}" for name in EMBEDDING_PATHS}
     models = f"{product.gateway_url}/v1/models"
     wait_for(lambda: {row["id"] for row in httpx.get(models).json()["data"]}, lambda there: wanted <= there, timeout=30)
 
 
-def _model(name: str) -> dict[str, Any]:
-    return {"id": f"m-{name}", "costPerInputToken": 0.000001, "costPerOutputToken": 0.000002}
+def _models(name: str) -> list[dict[str, Any]]:
+    price = {"costPerInputToken": 0.000001, "costPerOutputToken": 0.000002}
+    found: list[dict[str, Any]] = [{"id": f"m-{name}", **price}]
+    if name in EMBEDDING_PATHS:
+        found.append({"id": f"e-{name}", "capabilities": ["embeddings"], **price})
+    return found

@@ -6,7 +6,6 @@ the same on every wire (`five.py`), and each turn is shown to have reached it by
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,7 @@ import openai
 import pydantic
 import pytest
 
-from tests.acceptance.sdk.five import BASES, PATHS, Five, five_providers
+from tests.acceptance.sdk.five import BASES, PATHS, Five
 
 SYSTEM = "You help travellers."
 CITY: dict[str, Any] = {
@@ -48,12 +47,6 @@ def result_of(name: str, arguments: Any) -> str:
     """The tools' side: an object from one (without blanks: Gemini gets its value, not its text), a text from the other."""
     compact = json.dumps({"degrees": 21, **arguments}, ensure_ascii=False, separators=(",", ":"))
     return compact if name == "get_weather" else f"06:31 in {arguments['city']}"
-
-
-@pytest.fixture(scope="module")
-def five() -> Iterator[Five]:
-    with five_providers() as running:
-        yield running
 
 
 class ByOpenai:
