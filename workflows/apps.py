@@ -9,8 +9,11 @@ class WorkflowsConfig(AppConfig):
 
     def ready(self) -> None:
         from workflows import actions
-        from workflows.actions import functions, human, webhooks
+        from workflows.actions import engine, functions, human, webhooks
 
+        actions.register("wake", engine.wake)
+        actions.register("workflow", engine.begin)
+        actions.register("return", engine.end)
         actions.register(functions.KIND, functions.run)
         actions.register(human.KIND, human.run)
         actions.register(webhooks.KIND, webhooks.run)

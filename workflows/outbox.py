@@ -32,6 +32,10 @@ SWEEP_BATCH = 500
 PATIENCE = 4
 """A pending effect is told again after this many leases."""
 
+FAR_OFF = timedelta(seconds=60)
+"""What is due later is no message: brokers hold messages badly for long."""
+UNTOLD = datetime.fromtimestamp(0, UTC)
+
 QUEUE_LENGTH = 10_000
 """Messages of this process that wait for the broker."""
 
@@ -43,9 +47,10 @@ def lease() -> timedelta:
 
 
 def dispatch_on_commit(effects: Sequence[OutboxEffect]) -> None:
-    """Tell a worker of each effect once the transaction has committed."""
-    if effects:
-        told = [(str(effect.pk), effect.available_at) for effect in effects]
+    """Tell a worker of each effect once the transaction has committed; of those far off the sweep tells in time."""
+    soon = datetime.now(UTC) + FAR_OFF
+    told = [(str(effect.pk), effect.available_at) for effect in effects if effect.available_at <= soon]
+    if told:
         transaction.on_commit(partial(_hand_to_courier, told), robust=True)
 
 
@@ -75,7 +80,18 @@ def claim(effect_id: str, now: datetime) -> EffectRun | None:
         effect.state, effect.attempt, effect.lease_until = OutboxEffect.RUNNING, effect.attempt + 1, now + lease()
         effect.save(update_fields=["state", "attempt", "lease_until"])
     view = _view_of(token) if token else None
-    return EffectRun(str(effect.pk), effect.attempt, effect.kind, effect.reference, effect.payload, view)
+    asked = effect.payload if effect.step else {}
+    return EffectRun(
+        id=str(effect.pk),
+        attempt=effect.attempt,
+        kind=effect.kind,
+        reference=effect.reference,
+        payload=effect.payload,
+        token=view,
+        step=effect.step,
+        input=asked.get("input", {}),
+        settings=asked.get("settings", {}),
+    )
 
 
 def renew(effect_id: str, attempt: int, now: datetime) -> bool:
@@ -202,9 +218,8 @@ def _drain() -> list[str]:
 
 def _mark_untold(effect_ids: list[str]) -> None:
     """Let the next sweep send these, without the usual patience."""
-    long_ago = datetime.fromtimestamp(0, UTC)
     try:
-        OutboxEffect.objects.filter(pk__in=effect_ids).update(dispatched_at=long_ago)
+        OutboxEffect.objects.filter(pk__in=effect_ids).update(dispatched_at=UNTOLD)
     except Error:
         logger.warning("%s effects wait for a sweep after %s leases", len(effect_ids), PATIENCE, exc_info=True)
     finally:

@@ -13,7 +13,7 @@ from typing import Any
 from workflows.core.binding import CLOCK_GRAIN, SEARCH_LIMIT, Binding, Reason, bindings, find_any, find_binding
 from workflows.core.errors import NotEnabled
 from workflows.core.expressions import ExpressionFailed, fill
-from workflows.core.marking import Change, Marking, Token
+from workflows.core.marking import Change, Marking, Request, Token
 from workflows.core.net import Net, Transition
 
 __all__ = ["SEARCH_LIMIT", "Binding", "Reason", "amend", "available", "choose", "find_binding", "fire", "next_due"]
@@ -47,9 +47,26 @@ def fire(
                 reason = {"kind": "expression", "message": f'the output to "{arc.place}": {error}', "place": arc.place}
                 raise NotEnabled(binding.transition.id, [reason]) from error
         for _ in range(arc.weight):
-            id_, version = (new_id(), 1) if produced else (binding.named.id, binding.named.version + 1)
+            carried = not produced and binding.transition.carries
+            id_, version = (binding.named.id, binding.named.version + 1) if carried else (new_id(), 1)
             produced.append(Token(id_, arc.place, put, merged_metadata, version, entered=seq, arrived=now))
-    return Change(binding.consumed, tuple(produced))
+    return Change(binding.consumed, tuple(produced), _requests(binding, produced))
+
+
+def _requests(binding: Binding, produced: list[Token]) -> tuple[Request, ...]:
+    """What a step's start hands to the work outside. Raises NotEnabled if its `input` fails."""
+    transition = binding.transition
+    if transition.role != "start" or transition.work is None:
+        return ()
+    token, wanted = produced[0], transition.work.input
+    if wanted is None:
+        return (Request(transition.step, token.id, token.data),)
+    try:
+        view = replace(binding.view(), data=token.data, metadata=token.metadata)
+        return (Request(transition.step, token.id, fill(wanted, view, token.data)),)
+    except ExpressionFailed as error:
+        reason = {"kind": "expression", "message": f"the input of the step: {error}"}
+        raise NotEnabled(transition.id, [reason]) from error
 
 
 def amend(token: Token, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> Change:

@@ -28,11 +28,21 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """The work outside that a step's start asks for, for the token in its running place."""
+
+    step: str
+    token_id: str
+    input: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
-    """What one firing did: the token versions it took away and those it put down."""
+    """What one firing did: the token versions it took away and those it put down, and the work it asked for."""
 
     consumed: tuple[Token, ...]
     produced: tuple[Token, ...]
+    requests: tuple[Request, ...] = field(default=(), compare=False)
 
 
 class DamagedLog(WorkflowError):

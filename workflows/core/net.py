@@ -100,7 +100,7 @@ class Transition:
     name: str
     alternatives: tuple[tuple[Arc, ...], ...]
     outputs: tuple[Arc, ...]
-    """The first output is the carrier: the named token keeps its id there."""
+    """The first output is the carrier: the named token keeps its id there, see `carries`."""
     reads: tuple[Arc, ...] = ()
     inhibitors: tuple[Arc, ...] = ()
     resets: tuple[str, ...] = ()
@@ -119,6 +119,8 @@ class Transition:
     """Seconds from then: a timer fires, any other transition no longer can."""
     correlation: Correlation | None = None
     work: Work | None = None
+    carries: bool = True
+    """Whether the named token goes on along the first output; no token changes between a case and a shared place."""
     step: str = ""
     """The id of the step this transition is a part of, and its part in it."""
     role: Role = ""

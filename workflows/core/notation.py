@@ -12,7 +12,7 @@ Next: `net.py` for what comes out, `transitions.py` for one transition, `guard.p
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from workflows.core.errors import BadDefinition, BadInput
@@ -88,12 +88,21 @@ def _assembled(places: Mapping[str, Place], found: list[ReadTransition], initial
             all_places[place.id] = place
         if each.step is not None:
             steps[each.step.id] = each.step
+    transitions = {each.id: _carried(each, all_places) for each in transitions.values()}
     for each in found:
         undo = each.step.compensation if each.step is not None else None
         if undo is not None and undo.transition and undo.transition not in transitions:
             hint = nearest(undo.transition, transitions)
             raise BadDefinition(f"{each.path}.compensation.transition", f'no transition "{undo.transition}"{hint}')
     return Net(all_places, transitions, initial_place, steps)
+
+
+def _carried(transition: Transition, places: Mapping[str, Place]) -> Transition:
+    """A token belongs to its case, or to those who share it, for life: the carrier is an output of the case's own."""
+    if not any(places[arc.place].scope != "case" for arc in transition.outputs):
+        return transition
+    outputs = tuple(sorted(transition.outputs, key=lambda arc: places[arc.place].scope != "case"))
+    return replace(transition, outputs=outputs, carries=places[outputs[0].place].scope == "case")
 
 
 def _places(written: Any) -> dict[str, Place]:
@@ -131,7 +140,7 @@ def _rules(written: Any) -> dict[str, Rule]:
 def _check_choices(net: Net, found: list[ReadTransition]) -> None:
     """An else stands against something, and a choice by guards alone has one: or a token could lie there for ever."""
     for each in found:
-        first = each.parts[0]
+        first = net.transitions[each.parts[0].id]
         if first.otherwise:
             for arcs in first.alternatives:
                 if not net.rivals(first, arcs):
@@ -141,7 +150,7 @@ def _check_choices(net: Net, found: list[ReadTransition]) -> None:
         choices = [one for one in leaving if all(len(arcs) == 1 for arcs in one.alternatives)]
         guarded = [one for one in choices if one.guard and one.spontaneous and one.kind != "timer"]
         if len(guarded) > 1 and len(guarded) == len(leaving):
-            path = next(each.path for each in found if each.parts[0] is guarded[-1])
+            path = next(each.path for each in found if each.parts[0].id == guarded[-1].id)
             said = ", ".join(f'"{one.id}"' for one in guarded)
             raise BadDefinition(
                 f"{path}.conditions",

@@ -53,6 +53,11 @@ class Case(models.Model):
     last_seq = models.PositiveBigIntegerField(default=0, help_text="Number of entries in the case's log.")
     triggered_by = models.CharField(max_length=200, blank=True, default="")
     state = models.CharField(max_length=10, choices=[(OPEN, "open"), (FINISHED, "finished")], default=OPEN)
+    scope = models.CharField(
+        max_length=10, blank=True, default="", help_text="workflow or account: it holds the places that cases share."
+    )
+    parent_effect = models.UUIDField(null=True, unique=True, help_text="The step of another case that it works for.")
+    wake_at = models.DateTimeField(null=True, help_text="When its next timer is due, as far as was told.")
     created_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, help_text="When its last token came to rest in a final place.")
     archived_at = models.DateTimeField(null=True, help_text="When its log and tokens moved to the archive.")
@@ -85,6 +90,7 @@ class Token(models.Model):
     metadata = models.JSONField(default=dict)
     version = models.PositiveBigIntegerField(default=1)
     entered_seq = models.PositiveBigIntegerField(help_text="The case's log entry with which it came to its place.")
+    entered_at = models.DateTimeField(null=True, help_text="When that was; intervals count from it.")
     state = models.CharField(max_length=10, choices=[(LIVE, "live"), (CONSUMED, "consumed")], default=LIVE)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
@@ -206,7 +212,9 @@ class PlaceAction(models.Model):
 class OutboxEffect(models.Model):
     """Work outside the database that a transaction asked for. Its state is the truth; Celery messages are hints."""
 
-    PENDING, RUNNING, DONE, FAILED, ORPHANED = "pending", "running", "done", "failed", "orphaned"
+    PENDING, RUNNING, WAITING = "pending", "running", "waiting"
+    DONE, FAILED, ORPHANED = "done", "failed", "orphaned"
+    UNDER_WAY = (PENDING, RUNNING, WAITING)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=50)
@@ -216,9 +224,10 @@ class OutboxEffect(models.Model):
     token = models.ForeignKey(Token, null=True, on_delete=models.PROTECT, related_name="effects", db_index=False)
     entered_seq = models.PositiveBigIntegerField(null=True, help_text="The token's visit this effect belongs to.")
     place = models.CharField(max_length=200, blank=True, default="")
+    step = models.CharField(max_length=200, blank=True, default="", help_text="The step of the net it is the work of.")
     state = models.CharField(
         max_length=10,
-        choices=[(state, state) for state in (PENDING, RUNNING, DONE, FAILED, ORPHANED)],
+        choices=[(state, state) for state in (PENDING, RUNNING, WAITING, DONE, FAILED, ORPHANED)],
         default=PENDING,
     )
     attempt = models.PositiveIntegerField(default=0)

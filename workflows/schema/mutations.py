@@ -86,6 +86,15 @@ class TransitionFireInput(graphene.InputObjectType):
     expected_version = graphene.Int(description="Fire only if the token is at this version.")
 
 
+class SignalInput(graphene.InputObjectType):
+    name = graphene.String(required=True)
+    case_id = graphene.String(description="Either this case, or all of the workflow.")
+    workflow_id = graphene.String()
+    correlation = JSON(description="What the tokens it is for must match.")
+    data = JSON(description="Merged shallowly into their data.")
+    idempotency_key = graphene.String(description="The same key again moves no token again.")
+
+
 class CreateWorkflowInstanceInput(graphene.InputObjectType):
     workflow_id = graphene.String(required=True)
     initial_data = JSON()
@@ -164,10 +173,32 @@ class CreateWorkflowInstance(graphene.Mutation):
         return types.show_token(token)
 
 
+class SendSignal(graphene.Mutation):
+    """Moves the tokens that wait for the signal; the answer says which, possibly none."""
+
+    class Arguments:
+        input = SignalInput(required=True)
+
+    tokens = graphene.List(graphene.NonNull(types.Token), required=True)
+
+    @staticmethod
+    def mutate(root: Any, info: Any, input: SignalInput) -> "SendSignal":  # noqa: A002
+        moved = services.signal(
+            input.name,
+            case_id=input.get("case_id"),
+            workflow_id=input.get("workflow_id"),
+            correlation=input.get("correlation"),
+            data=input.get("data"),
+            idempotency_key=input.get("idempotency_key"),
+        )
+        return SendSignal(tokens=types.show_tokens([selectors.existing_token(each.token_id) for each in moved]))
+
+
 class Mutation(graphene.ObjectType):
     create_workflow = CreateWorkflow.Field(required=True)
     create_token = CreateToken.Field(required=True)
     fire_transition = FireTransition.Field(required=True)
+    send_signal = SendSignal.Field(required=True)
     create_workflow_instance = CreateWorkflowInstance.Field(
         required=True, description="Open a case: its root token in the initial place."
     )

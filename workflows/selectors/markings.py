@@ -4,10 +4,12 @@
 They are equal, always. Next: `log.py`.
 """
 
+import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from django.db.models import Q
@@ -40,9 +42,9 @@ def available_transitions(token_id: str) -> list[Transition]:
         return []
     net = net_of(_version_of(found.case_id))
     places = frozenset().union(*(net.watched_by(transition) for transition in net.leaving.get(found.place, ())))
-    marking = load_marking(found.case_id, places, found.pk)
+    marking = load_marking(found.case_id, places, found.pk, shared=shared_cases(found.workflow_id, net))
     value = marking.find(str(found.pk))
-    return available(net, marking, value) if value else []
+    return available(net, marking, value, time.time()) if value else []
 
 
 def written_transitions(token_id: str) -> tuple[dict[str, dict[str, Any]], Net]:
@@ -56,13 +58,14 @@ def why_not_enabled(token_id: str, transition_id: str) -> list[Reason]:
     found = existing_token(token_id)
     net = net_of(_version_of(found.case_id))
     transition = known_transition(net, found.workflow_id, transition_id)
-    marking = load_marking(found.case_id, net.watched_by(transition), found.pk)
+    shared = shared_cases(found.workflow_id, net)
+    marking = load_marking(found.case_id, net.watched_by(transition), found.pk, shared=shared)
     value = marking.find(str(found.pk))
     if value is None:
         return [
             {"kind": "token_consumed", "message": f'the token was consumed in "{found.place}"', "place": found.place}
         ]
-    binding = find_binding(net, transition, marking, value)
+    binding = find_binding(net, transition, marking, value, time.time())
     return [] if isinstance(binding, Binding) else binding
 
 
@@ -74,14 +77,67 @@ def known_transition(net: Net, workflow_id: str, transition_id: str) -> Transiti
     return transition
 
 
-def load_marking(case_id: uuid.UUID, places: Collection[str], token_id: uuid.UUID) -> Marking:
-    """The live tokens of these places of a case, and the named one wherever it is."""
-    here = Token.objects.filter(Q(place__in=places) | Q(pk=token_id), case_id=case_id, state=Token.LIVE)
-    return Marking(value_of(row) for row in here)
+def load_marking(
+    case_id: uuid.UUID,
+    places: Collection[str],
+    token_id: uuid.UUID | None = None,
+    *,
+    shared: Mapping[str, uuid.UUID] = MappingProxyType({}),
+) -> Marking:
+    """The live tokens of these places of a case, and the named one wherever it is; of shared places, their holders'."""
+    here = Q(case_id=case_id, place__in=[place for place in places if place not in shared])
+    if token_id is not None:
+        here |= Q(case_id=case_id, pk=token_id)
+    holders: dict[uuid.UUID, list[str]] = {}
+    for place in places:
+        if place in shared:
+            holders.setdefault(shared[place], []).append(place)
+    for holder, held in holders.items():
+        here |= Q(case_id=holder, place__in=held)
+    return Marking(value_of(row) for row in Token.objects.filter(here, state=Token.LIVE))
+
+
+def shared_cases(workflow_id: str, net: Net) -> dict[str, uuid.UUID]:
+    """Each shared place of the net with the case that holds its tokens, where there is one yet."""
+    places = net.shared_places()
+    if not places:
+        return {}
+    ours = Q(workflow_id=workflow_id, scope="workflow") | Q(scope="account")
+    holders = dict(Case.objects.filter(ours).values_list("scope", "pk"))
+    return {place.id: holders[place.scope] for place in places if place.scope in holders}
+
+
+def cases_waiting_for(holder: Case, limit: int) -> list[uuid.UUID]:
+    """Open cases with a token before a spontaneous transition that watches the holder's places, oldest tokens first."""
+    ours = WorkflowVersion.objects.filter(cases__state=Case.OPEN, cases__scope="").distinct()
+    if holder.scope == "workflow":
+        ours = ours.filter(workflow_id=holder.workflow_id)
+    found: dict[uuid.UUID, None] = {}
+    for version in ours.only("id", "created_at"):
+        net = net_of(version)
+        shared = {place.id for place in net.shared_places() if place.scope == holder.scope}
+        before = {p for each in net.spontaneous if net.watched_by(each) & shared for p in each.source_places} - shared
+        if before:
+            rows = Token.objects.filter(case__version=version, place__in=before, state=Token.LIVE)
+            found |= dict.fromkeys(rows.order_by("entered_at").values_list("case_id", flat=True)[:limit])
+    return list(found)[:limit]
+
+
+def cases_before_signal(workflow_id: str, name: str, limit: int) -> list[uuid.UUID]:
+    """Cases of a workflow with a token before a signal transition of this name, oldest first."""
+    found: dict[uuid.UUID, None] = {}
+    for version in WorkflowVersion.objects.filter(workflow_id=workflow_id).only("id", "created_at").order_by("number"):
+        heard = [each for each in net_of(version).transitions.values() if each.kind == "signal" and each.work]
+        before = {place for each in heard if each.work and each.work.reference == name for place in each.source_places}
+        if before:
+            rows = Token.objects.filter(case__version=version, case__scope="", place__in=before, state=Token.LIVE)
+            found |= dict.fromkeys(rows.order_by("created_at", "id").values_list("case_id", flat=True)[:limit])
+    return list(found)[:limit]
 
 
 def value_of(row: Token) -> TokenValue:
-    return TokenValue(str(row.pk), row.place, row.data, row.metadata, row.version, row.entered_seq)
+    arrived = (row.entered_at or row.updated_at).timestamp()
+    return TokenValue(str(row.pk), row.place, row.data, row.metadata, row.version, row.entered_seq, arrived)
 
 
 def stored_marking(case_id: uuid.UUID) -> Marking:

@@ -1,10 +1,11 @@
 """Writes of the workflow engine: each public function is one transaction (or a savepoint of the caller's).
 
 `definitions` makes workflows and versions, `migration` moves running cases to another one, `firing` makes and moves
-tokens, `effects` ends and asks for work outside, `places` says which places ask for it, `human_tasks` lets people do
-theirs, `webhooks` takes messages and `webhook_events` sends them, `seeds` holds the two workflows that exist from the
-start, `journal` appends to the log, `life` says when a case is finished, `archive` moves finished cases out of the way,
-`rebuild` makes the token rows anew from the log.
+tokens, `cascade` what then fires by itself, `shared` the places that cases share, `signals` tells of what happened
+outside, `effects` ends and asks for work outside, `subworkflows` lets a case be a step of another, `places` says which
+places ask for work, `human_tasks` lets people do theirs, `webhooks` takes messages and `webhook_events` sends them,
+`seeds` holds the two workflows that exist from the start, `journal` appends to the log, `life` says when a case is
+finished, `archive` moves finished cases out of the way, `rebuild` makes the token rows anew from the log.
 """
 
 from workflows.services.archive import Archived, archive_case, archive_finished
@@ -23,6 +24,7 @@ from workflows.services.migration import CaseMigration, MigrationPage, migrate_c
 from workflows.services.places import attach_action, detach_action
 from workflows.services.rebuild import CaseCheck, rebuild_case
 from workflows.services.seeds import seed_workflows
+from workflows.services.signals import Moved, signal
 from workflows.services.webhook_events import forget_effects, tell_subscribers
 from workflows.services.webhooks import (
     Taken,
@@ -45,6 +47,7 @@ __all__ = [
     "CaseCheck",
     "CaseMigration",
     "MigrationPage",
+    "Moved",
     "Taken",
     "WebhookNotFound",
     "add_incoming_webhook",
@@ -74,6 +77,7 @@ __all__ = [
     "retry_now",
     "seed_workflows",
     "settle_tasks",
+    "signal",
     "take_message",
     "tell_subscribers",
     "update_workflow",

@@ -2,8 +2,9 @@
 
 A result counts only while its attempt is the newest and its token still is on the visit it was asked for. Otherwise it
 changes no token and is kept with the effect: in `late_results` if another attempt took over, in `result` with state
-`orphaned` if the token had gone on. Retries wait 1, 2, 4 … seconds up to BACKOFF_LONGEST, `max_attempts` in all; then
-the effect is `failed`, which the log and the admin show. Next: `workflows/outbox.py`, `workflows/tasks.py`.
+`orphaned` if the token had gone on. Retries wait 1, 2, 4 … seconds (a step says its own waits), `max_attempts` in all;
+then the effect is `failed`, which the log and the admin show. The work of a step ends by an outcome, which fires the
+step's transition for it (`core/refinement.py`). Next: `workflows/outbox.py`, `workflows/tasks.py`.
 """
 
 import uuid
@@ -18,8 +19,10 @@ from django.utils import timezone
 from workflows import outbox, selectors
 from workflows.core.effects import EffectResult
 from workflows.core.errors import BadInput, EffectNotFound, NotEnabled, UnknownTransition
+from workflows.core.expressions import ExpressionFailed, View, fill
 from workflows.core.firing import amend
 from workflows.core.marking import Change
+from workflows.core.net import Retries
 from workflows.core.payload import checked_object, checked_text
 from workflows.models import Case, Firing, OutboxEffect, Token
 from workflows.services.firing import EFFECT_KEY, fire_locked
@@ -28,10 +31,14 @@ from workflows.services.journal import Entry, append, lock_case
 COMPLETED: Final = "completed"
 DUPLICATE: Final = "duplicate"
 ORPHANED: Final = "orphaned"
+WAITING: Final = "waiting"
 FENCED: Final = "fenced"
 
-BACKOFF_LONGEST = 300.0
+OUTCOMES = ("ok", "failed", "timeout", "cancelled", WAITING)
+USUAL = Retries()
 ERROR_LENGTH = 2_000
+_HELD = (OutboxEffect.RUNNING, OutboxEffect.WAITING)
+"""States in which the newest attempt may still report."""
 
 
 def enqueue(
@@ -73,24 +80,37 @@ def enqueue(
 
 
 def complete(effect_id: str, attempt: int, result: EffectResult) -> str:
-    """Book a result; returns COMPLETED, DUPLICATE (this attempt's result was booked before), ORPHANED or FENCED.
+    """Book a result; returns COMPLETED, DUPLICATE (this attempt's result was booked before), ORPHANED, FENCED or, for
+    the outcome of that name, WAITING: another call for the same attempt is to come.
 
-    Merges data and metadata into the token and fires `result.fire` on, in one transaction. If that transition is not
-    enabled, the result stands and the effect says why. Raises EffectNotFound, BadInput (the result is no JSON or too
-    large; nothing is booked).
+    Merges data and metadata into the token and fires `result.fire`, or the transition of a step's outcome, in one
+    transaction. If that is not enabled, the result stands and the effect says why; a step's effect is `failed` then,
+    so that it can be tried again. Raises EffectNotFound, BadInput (the result is no JSON or too large, or its outcome
+    is unknown; nothing is booked).
     """
+    if result.outcome not in OUTCOMES:
+        raise BadInput("outcome", f"is {result.outcome!r}; known: {', '.join(OUTCOMES)}")
     data, metadata = checked_object(result.data, "data"), checked_object(result.metadata, "metadata")
-    kept = {"data": data, "metadata": metadata, "fire": result.fire}
+    kept: dict[str, Any] = {"data": data, "metadata": metadata, "fire": result.fire}
+    if result.outcome != "ok":
+        kept["outcome"] = result.outcome
     now = timezone.now()
     with transaction.atomic():
         case, effect = _lock(effect_id)
-        if effect.state != OutboxEffect.RUNNING or effect.attempt != attempt:
+        if effect.state not in _HELD or effect.attempt != attempt:
             return _keep_late(effect, attempt, kept, now)
+        if result.outcome == WAITING:
+            effect.state, effect.lease_until, effect.result = OutboxEffect.WAITING, None, kept
+            effect.save(update_fields=["state", "lease_until", "result"])
+            return WAITING
         effect.result, effect.finished_at, effect.error = kept, now, ""
         effect.state, outcome = OutboxEffect.DONE, COMPLETED
         if case is not None and effect.token_id is not None:
             token = Token.objects.get(pk=effect.token_id)
-            if outbox.still_there(effect, token):
+            if outbox.still_there(effect, token) and effect.step:
+                effect.error = _end_step(case, effect, result.outcome, data, metadata, now)
+                effect.state = OutboxEffect.FAILED if effect.error else effect.state
+            elif outbox.still_there(effect, token):
                 effect.error = _book(case, effect, token, EffectResult(data, metadata, result.fire), now)
             else:
                 effect.state, outcome = OutboxEffect.ORPHANED, ORPHANED
@@ -107,12 +127,12 @@ def fail(effect_id: str, attempt: int, message: str, *, retryable: bool, retry_a
     now = timezone.now()
     with transaction.atomic():
         case, effect = _lock(effect_id)
-        if effect.state != OutboxEffect.RUNNING or effect.attempt != attempt:
+        if effect.state not in _HELD or effect.attempt != attempt:
             return effect.state
         effect.error = message.replace("\x00", " ")[:ERROR_LENGTH]
         if retryable and effect.attempt < effect.max_attempts:
             effect.state = OutboxEffect.PENDING
-            effect.available_at = effect.dispatched_at = now + _wait(effect.attempt, retry_after)
+            effect.available_at = effect.dispatched_at = now + _wait(case, effect, retry_after)
             effect.save(update_fields=["error", "state", "available_at", "dispatched_at"])
             outbox.dispatch_on_commit([effect])
             return effect.state
@@ -121,6 +141,7 @@ def fail(effect_id: str, attempt: int, message: str, *, retryable: bool, retry_a
         if case is not None and effect.token_id is not None:
             entry = _entry(Firing.EFFECT_FAILED, effect, now, {"error": effect.error, "kind": effect.kind})
             append(case, replace(entry, idempotency_key=f"{EFFECT_KEY}{effect.pk}:failed:{attempt}"), Change((), ()))
+            _fail_step(case, effect, now)
     return effect.state
 
 
@@ -165,13 +186,54 @@ def _book(case: Case, effect: OutboxEffect, token: Token, result: EffectResult, 
     return ""
 
 
+def _fail_step(case: Case, effect: OutboxEffect, now: datetime) -> None:
+    if not effect.step or effect.token_id is None:
+        return
+    if not outbox.still_there(effect, Token.objects.get(pk=effect.token_id)):
+        return
+    about = {"error": {"step": effect.step, "message": effect.error, "attempts": effect.attempt}}
+    refused = _end_step(case, effect, "failed", {}, about, now)
+    if refused:
+        effect.error = f"{effect.error} {refused}"[:ERROR_LENGTH]
+        effect.save(update_fields=["error"])
+
+
+def _end_step(
+    case: Case, effect: OutboxEffect, outcome: str, data: dict[str, Any], metadata: dict[str, Any], now: datetime
+) -> str:
+    """Fire the step's transition for an outcome; returns why that was refused, or an empty string.
+
+    The error of a failed step is the token's `metadata.error`. What `output` says of a result is handed in with ok.
+    """
+    step = selectors.net_of(case.version).steps.get(effect.step)
+    if step is None:  # the case moved to a version without it
+        return f"The step {effect.step!r} is no longer in the workflow of this case."
+    output = step.work.output
+    if outcome == "ok" and output is not None and effect.token_id is not None:
+        token = selectors.value_of(Token.objects.get(pk=effect.token_id))
+        try:
+            data = fill(output, View(token.data, token.metadata, result=data), {})
+        except ExpressionFailed as error:
+            outcome, message = "failed", f"the output of the step: {error}"
+            data, metadata = {}, {"error": {"step": step.id, "message": message, "attempts": effect.attempt}}
+    entry = _entry(Firing.FIRED, effect, now, data)
+    key = f"{EFFECT_KEY}{effect.pk}:ends:{effect.attempt}"
+    entry = replace(entry, transition=step.transition_for(outcome), idempotency_key=key)
+    try:
+        fire_locked(case, entry, metadata)
+    except (NotEnabled, UnknownTransition, BadInput) as error:  # raised before anything is written
+        return f"The outcome {outcome} was refused: {error}"[:ERROR_LENGTH]
+    return ""
+
+
 def _entry(kind: str, effect: OutboxEffect, now: datetime, data: dict[str, Any]) -> Entry:
     return Entry(kind=kind, token_id=str(effect.token_id), now=now, data=data, triggered_by=f"{EFFECT_KEY}{effect.pk}")
 
 
 def _keep_late(effect: OutboxEffect, attempt: int, kept: dict[str, Any], now: datetime) -> str:
     """A result nobody waits for is kept once per attempt, so the list is bounded by the number of attempts."""
-    finished = effect.state in (OutboxEffect.DONE, OutboxEffect.ORPHANED)
+    only_waits = (effect.result or {}).get("outcome") == WAITING
+    finished = effect.state in (OutboxEffect.DONE, OutboxEffect.ORPHANED) and not only_waits
     if finished and effect.attempt == attempt:
         return DUPLICATE
     if attempt <= effect.attempt and all(late["attempt"] != attempt for late in effect.late_results):
@@ -180,6 +242,7 @@ def _keep_late(effect: OutboxEffect, attempt: int, kept: dict[str, Any], now: da
     return FENCED
 
 
-def _wait(attempt: int, retry_after: float | None) -> timedelta:
-    backoff = min(2.0 ** (attempt - 1), BACKOFF_LONGEST)
+def _wait(case: Case | None, effect: OutboxEffect, retry_after: float | None) -> timedelta:
+    step = selectors.net_of(case.version).steps.get(effect.step) if case is not None and effect.step else None
+    backoff = (step.retries if step is not None else USUAL).wait(effect.attempt)
     return timedelta(seconds=max(backoff, min(retry_after or 0.0, 3_600.0)))

@@ -23,14 +23,16 @@ from workflows.core.firing import Reason, find_binding
 from workflows.core.firing import fire as fire_binding
 from workflows.core.marking import Change
 from workflows.core.marking import Token as TokenValue
-from workflows.core.net import Transition
+from workflows.core.net import Net, Transition
 from workflows.core.notation import nearest
 from workflows.core.payload import checked_object, checked_text
 from workflows.models import Case, Firing, Token
+from workflows.services.cascade import follow, settle, wake_sharers
 from workflows.services.journal import Entry, append, lock_case
+from workflows.services.shared import enter, holder_of, lock_holders
 
-EFFECT_KEY = "effect:"
-"""Prefix of the engine's own idempotency keys; callers' keys may not begin so."""
+EFFECT_KEY, SIGNAL_KEY = "effect:", "signal:"
+"""Prefixes of the engine's own idempotency keys; callers' keys may not begin so."""
 
 
 def create_token(
@@ -41,27 +43,31 @@ def create_token(
     metadata: Mapping[str, Any] | None = None,
     triggered_by: str = "",
     case_id: str | None = None,
+    parent_effect: str | None = None,
 ) -> Token:
     """Put a new token into a place (the workflow's initial one by default), in a new case or a given one.
 
-    Raises WorkflowNotFound, UnknownPlace, BadInput, NotEnabled (the place is full).
+    A token for a shared place goes to those who share it and opens no case. What the token sets going by itself fires
+    in the same transaction. Raises WorkflowNotFound, UnknownPlace, BadInput, NotEnabled (the place is full).
     """
     given, about = checked_object(data, "data"), checked_object(metadata, "metadata")
-    now = timezone.now()
     with transaction.atomic():
-        case = _open_case(workflow_id, triggered_by) if case_id is None else _given_case(case_id, workflow_id)
-        net = selectors.net_of(case.version)
-        place = net.initial_place if place is None else place
-        if place not in net.places:
-            raise UnknownPlace(workflow_id, place[:200], nearest(place, net.places))
+        case, net, place = _case_and_place(workflow_id, place, triggered_by, case_id, parent_effect)
+        now = timezone.now()
+        holders = lock_holders(case, net)
         capacity = net.places[place].capacity
         if capacity is not None:
             present = Token.objects.filter(case=case, place=place, state=Token.LIVE).count()
             if present >= capacity:
                 message = f'"{place}" has {present} tokens and has room for {capacity}'
                 raise NotEnabled("createToken", [{"kind": "full", "message": message, "place": place}])
-        token = TokenValue(str(uuid.uuid4()), place, given, about, entered=case.last_seq + 1)
+        id_ = str(uuid.uuid4())
+        token = TokenValue(id_, place, given, about, entered=case.last_seq + 1, arrived=now.timestamp())
         append(case, Entry(Firing.CREATED, token.id, now, data=given, triggered_by=triggered_by), Change((), (token,)))
+        if case.scope:
+            wake_sharers([case], net, now)
+        else:
+            settle(case, net, holders, now)
         return Token.objects.get(pk=token.id)
 
 
@@ -83,8 +89,8 @@ def fire(
     given, about = checked_object(data, "data"), checked_object(metadata, "metadata")
     if idempotency_key is not None:
         checked_text(idempotency_key, "idempotencyKey")
-        if idempotency_key.startswith(EFFECT_KEY):
-            raise BadInput("idempotencyKey", f"may not begin with {EFFECT_KEY!r}")
+        if idempotency_key.startswith((EFFECT_KEY, SIGNAL_KEY)):
+            raise BadInput("idempotencyKey", f"may not begin with {EFFECT_KEY!r} or {SIGNAL_KEY!r}")
     with transaction.atomic():
         seen = selectors.existing_token(token_id)
         case = lock_case(seen.case_id)
@@ -99,6 +105,10 @@ def fire(
             triggered_by=triggered_by,
             idempotency_key=idempotency_key,
         )
+        transition_named = selectors.net_of(case.version).transitions.get(transition_id)
+        if transition_named is not None and transition_named.kind == "outcome":
+            message = f'it is how the step "{transition_named.step}" ends, which its work outside says'
+            raise NotEnabled(transition_id, [{"kind": "outcome", "message": message}], tokenId=token_id)
         fire_locked(case, entry, about, seen_version=seen.version, expected_version=expected_version)
         return Token.objects.get(pk=seen.pk)
 
@@ -111,33 +121,60 @@ def fire_locked(
     seen_version: int | None = None,
     expected_version: int | None = None,
 ) -> Firing:
-    """Fire `entry.transition` with `entry.token_id`. The caller holds the case's lock, in a transaction.
+    """Fire `entry.transition` with `entry.token_id`, and what follows by itself. The caller holds the case's lock.
 
     UnknownTransition, NotEnabled, TokenConflict and BadInput are raised before anything is written.
     """
     net = selectors.net_of(case.version)
     transition = selectors.known_transition(net, case.workflow_id, entry.transition)
-    marking = selectors.load_marking(case.pk, net.watched_by(transition), uuid.UUID(entry.token_id))
+    holders = lock_holders(case, net)
+    shared = {place: holder.pk for place, holder in holders.items()}
+    marking = selectors.load_marking(case.pk, net.watched_by(transition), uuid.UUID(entry.token_id), shared=shared)
     token = marking.find(entry.token_id)
     if expected_version is not None and (token is None or token.version != expected_version):
         raise _conflict(entry.token_id, token, f"it was expected at version {expected_version}", [])
     if token is None:
         raise _gone(entry, transition, seen_version)
-    binding = find_binding(net, transition, marking, token)
+    clock = entry.now.timestamp()
+    binding = find_binding(net, transition, marking, token, clock)
     if isinstance(binding, list):
         if seen_version is not None and token.version != seen_version:
             raise _conflict(entry.token_id, token, "another firing was faster", binding)
         raise NotEnabled(transition.id, binding, tokenId=token.id, place=token.place, version=token.version)
-    change = fire_binding(binding, entry.data or {}, metadata, case.last_seq + 1, lambda: str(uuid.uuid4()))
-    return append(case, entry, change)
+    change = fire_binding(binding, entry.data or {}, metadata, case.last_seq + 1, lambda: str(uuid.uuid4()), clock)
+    change = enter(change, holders)
+    firing = append(case, entry, change, holders)
+    follow(case, net, holders, transition, change, entry)
+    settle(case, net, holders, entry.now)
+    return firing
 
 
-def _open_case(workflow_id: str, triggered_by: str) -> Case:
-    workflow = selectors.existing_workflow(workflow_id)
-    assert workflow.current is not None
-    return Case.objects.create(
-        workflow=workflow, version=workflow.current, triggered_by=triggered_by, created_at=timezone.now()
-    )
+def _case_and_place(
+    workflow_id: str, place: str | None, triggered_by: str, case_id: str | None, parent_effect: str | None
+) -> tuple[Case, Net, str]:
+    """Whose the new token is, locked, and where it goes: the given case, a new one, or a shared place's holder."""
+    case = _given_case(case_id, workflow_id) if case_id is not None else None
+    workflow = selectors.existing_workflow(workflow_id) if case is None else case.workflow
+    version = workflow.current if case is None else case.version
+    assert version is not None
+    net = selectors.net_of(version)
+    place = net.initial_place if place is None else place
+    if place not in net.places:
+        raise UnknownPlace(workflow_id, place[:200], nearest(place, net.places))
+    if place in net.running:
+        raise BadInput("place", f"{place!r} holds the tokens of a step that is under way; start the step instead")
+    if net.places[place].scope != "case":
+        return lock_case(holder_of(workflow, net.places[place].scope).pk), net, place
+    if case is None:
+        now = timezone.now()
+        case = Case.objects.create(
+            workflow=workflow,
+            version=version,
+            triggered_by=triggered_by,
+            created_at=now,
+            parent_effect=parent_effect,
+        )
+    return case, net, place
 
 
 def _given_case(case_id: str, workflow_id: str) -> Case:

@@ -6,17 +6,21 @@ drawn, which `selectors.read_log` relies on.
 """
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from workflows import outbox
+from workflows import outbox, selectors
 from workflows.core.errors import CaseArchived, TokenConflict
 from workflows.core.marking import Change
 from workflows.core.marking import Token as TokenValue
 from workflows.core.payload import checked_object
 from workflows.models import Case, Firing, OutboxEffect, PlaceAction, Token, TokenChange
 from workflows.services.life import life_after
+from workflows.services.shared import Holders, split
+
+RETURN = "return"
+"""The kind of the effect with which a sub-workflow's case ends the step it works for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,20 @@ def lock_case(case_id: uuid.UUID) -> Case:
     return case
 
 
-def append(case: Case, entry: Entry, change: Change) -> Firing:
-    """Write one log entry, the token rows it changes and the effects of tokens that arrive; bumps `case.last_seq`."""
+def append(case: Case, entry: Entry, change: Change, holders: Holders | None = None) -> Firing:
+    """Write one log entry, the token rows it changes and the effects it asks for; bumps `case.last_seq`.
+
+    With `holders`, what happens in shared places goes into their holders' logs, as one entry each. The change has
+    been through `shared.enter`.
+    """
     _check_sizes(change)
+    if holders:
+        change, theirs = split(change, holders)
+        firing = append(case, entry, change)
+        for holder, part in theirs.values():
+            about = replace(entry, token_id=(*part.consumed, *part.produced)[0].id, idempotency_key=None, data=None)
+            append(holder, replace(about, triggered_by=f"case:{case.pk}#{firing.seq}"), part)
+        return firing
     seq = case.last_seq + 1
     before = {token.id: token for token in change.consumed}
     after = {token.id: token for token in change.produced}
@@ -72,7 +87,11 @@ def append(case: Case, entry: Entry, change: Change) -> Firing:
     )
     ids = dict.fromkeys((*before, *after))
     TokenChange.objects.bulk_create([_change_row(firing, before.get(each), after.get(each)) for each in ids])
-    _write_effects(case, [token for token in change.produced if token.entered == seq], entry.now)
+    arrived = [token for token in change.produced if token.entered == seq]
+    _write_effects(_effects_of_places(case, arrived, entry.now) + _effects_of_steps(case, change, entry.now))
+    _end_waiting(case, change, entry.now)
+    if case.parent_effect is not None:
+        _write_effects(_returns(case, arrived, entry.now))
     outbox.announce_on_commit()
     return firing
 
@@ -90,6 +109,7 @@ def _take(token: TokenValue, successor: TokenValue | None, now: datetime) -> Non
             version=successor.version,
             entered_seq=successor.entered,
             updated_at=now,
+            **({"entered_at": now} if successor.entered != token.entered else {}),
         )
     if matched != 1:
         raise TokenConflict(
@@ -109,6 +129,7 @@ def _new_row(case: Case, token: TokenValue, now: datetime) -> Token:
         metadata=token.metadata,
         version=token.version,
         entered_seq=token.entered,
+        entered_at=now,
         created_at=now,
         updated_at=now,
     )
@@ -135,34 +156,86 @@ def _destination(entry: Entry, change: Change) -> str:
     return (own or [token.place for token in change.produced] or [""])[0]
 
 
-def _write_effects(case: Case, arrived: list[TokenValue], now: datetime) -> None:
+def _effects_of_places(case: Case, arrived: list[TokenValue], now: datetime) -> list[OutboxEffect]:
     if not arrived:
-        return
+        return []
     places = {token.place for token in arrived}
     wishes = [
         wish
         for wish in PlaceAction.objects.filter(place__in=places, enabled=True).order_by("pk")
         if wish.workflow_id in (None, case.workflow_id)
     ]
-    effects = [
+    return [
+        _effect(case, token, now, kind=wish.kind, reference=wish.reference, max_attempts=wish.max_attempts)
+        for token in arrived
+        for wish in wishes
+        if wish.place == token.place
+    ]
+
+
+def _effects_of_steps(case: Case, change: Change, now: datetime) -> list[OutboxEffect]:
+    produced, effects = {token.id: token for token in change.produced}, []
+    for request in change.requests:
+        step = selectors.net_of(case.version).steps[request.step]
+        asked = {"input": dict(request.input), "settings": dict(step.work.settings)}
+        more = {"kind": step.kind, "reference": step.work.reference, "max_attempts": step.retries.attempts}
+        effects.append(_effect(case, produced[request.token_id], now, step=step.id, payload=asked, **more))
+    return effects
+
+
+def _returns(case: Case, arrived: list[TokenValue], now: datetime) -> list[OutboxEffect]:
+    """A token of a sub-workflow's case that comes to rest ends the step of the case above, in its own transaction."""
+    places = {token.place for token in arrived}
+    assert case.parent_effect is not None
+    parent = OutboxEffect.objects.filter(pk=case.parent_effect, state__in=OutboxEffect.UNDER_WAY).first()
+    if parent is None or not places:
+        return []
+    wanted = parent.payload.get("settings", {}).get("returns") or selectors.final_places_of(case.version)
+    return [
         OutboxEffect(
-            kind=wish.kind,
-            reference=wish.reference,
-            max_attempts=wish.max_attempts,
+            kind=RETURN,
+            reference=str(parent.pk),
+            payload={"place": token.place, "data": dict(token.data), "metadata": dict(token.metadata)},
             case=case,
-            token_id=uuid.UUID(token.id),
-            entered_seq=token.entered,
-            place=token.place,
+            max_attempts=100,
             available_at=now,
             dispatched_at=now,
             created_at=now,
         )
         for token in arrived
-        for wish in wishes
-        if wish.place == token.place
+        if token.place in wanted
     ]
-    OutboxEffect.objects.bulk_create(effects)
-    outbox.dispatch_on_commit(effects)
+
+
+def _end_waiting(case: Case, change: Change, now: datetime) -> None:
+    """What waits for others is over when its token leaves; what runs or is about to finds out by itself."""
+    running = selectors.net_of(case.version).running
+    for token in change.consumed:
+        if token.place in running:
+            waiting = OutboxEffect.objects.filter(
+                token_id=token.id, entered_seq=token.entered, state=OutboxEffect.WAITING
+            )
+            why = f"The token left {token.place!r} before the step had ended."
+            waiting.update(state=OutboxEffect.ORPHANED, finished_at=now, error=why)
+
+
+def _effect(case: Case, token: TokenValue, now: datetime, **more: Any) -> OutboxEffect:
+    return OutboxEffect(
+        case=case,
+        token_id=uuid.UUID(token.id),
+        entered_seq=token.entered,
+        place=token.place,
+        available_at=now,
+        dispatched_at=now,
+        created_at=now,
+        **more,
+    )
+
+
+def _write_effects(effects: list[OutboxEffect]) -> None:
+    if effects:
+        OutboxEffect.objects.bulk_create(effects)
+        outbox.dispatch_on_commit(effects)
 
 
 def _check_sizes(change: Change) -> None:

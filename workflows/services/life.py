@@ -14,7 +14,7 @@ from workflows.models import Case, Token
 
 def life_after(case: Case, change: Change, now: datetime) -> dict[str, Any]:
     """The columns of the case that an entry changes, its token rows being written already; sets them on `case` too."""
-    if not change.consumed and not change.produced:
+    if case.scope or (not change.consumed and not change.produced):  # what cases share never finishes
         return {}
     final = selectors.final_places_of(case.version)
     if any(token.place not in final for token in change.produced):

@@ -172,3 +172,35 @@ def test_firing_one_token_keeps_its_number_of_queries(papers: Workflow, django_a
     token = services.create_token("papers")
     with django_assert_max_num_queries(14):
         services.fire(str(token.pk), "submit")
+
+
+def test_the_full_form_is_accepted_and_a_signal_moves_a_token() -> None:
+    written = {
+        "id": "full",
+        "name": "Full",
+        "places": ["a", "b", "c", "pool"],
+        "placeOptions": [{"id": "pool", "scope": "workflow", "capacity": 3}],
+        "initialPlace": "a",
+        "rules": {"big": {"type": "Expression", "expression": "data.n > 5"}},
+        "transitions": [
+            {
+                "id": "heard",
+                "kind": "signal",
+                "inputs": [{"place": "a"}],
+                "outputs": [{"place": "b", "set": {"twice": "data.n * 2"}}],
+                "work": {"signal": "news", "correlation": {"n": "data.n"}},
+            },
+            {"id": "big", "kind": "automatic", "fromPlaces": ["b"], "toPlace": "c", "conditions": ["big"]},
+            {"id": "small", "kind": "automatic", "fromPlaces": ["b"], "toPlace": "a", "else": True},
+        ],
+    }
+    made = ask(CREATE, input=written)["createWorkflow"]
+    assert [each["id"] for each in made["transitions"]] == ["heard", "big", "small"]
+    assert services.create_token("full", place="pool").case.scope == "workflow"
+    token = services.create_token("full", data={"n": 7})
+    sent = ask(
+        "mutation ($i: SignalInput!) { sendSignal(input: $i) { tokens { id place data } } }",
+        i={"name": "news", "workflowId": "full", "correlation": {"n": 7}},
+    )
+    moved = {"id": str(token.pk), "place": "c", "data": {"n": 7, "twice": 14}}
+    assert sent["sendSignal"]["tokens"] == [moved]

@@ -1,6 +1,5 @@
 """People's tasks: opened once, ended once, by whom they are for, with an answer that fits, or by the clock."""
 
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -10,8 +9,7 @@ from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
 from tests.apps.workflows.conftest import together
-from workflows import outbox, selectors, services, tasks
-from workflows.core.effects import EffectRun
+from workflows import selectors, services, tasks
 from workflows.core.errors import (
     BadDefinition,
     BadInput,
@@ -21,7 +19,7 @@ from workflows.core.errors import (
     TaskNotYours,
     WorkflowError,
 )
-from workflows.models import Firing, HumanTask, OutboxEffect, Token, WorkflowVersion
+from workflows.models import Firing, HumanTask, OutboxEffect, Token
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,17 +46,9 @@ def signing(**work: Any) -> dict[str, Any]:
 def opened(**work: Any) -> HumanTask:
     """The task of a token that came to the step."""
     services.create_workflow(signing(**work))
-    token = services.create_token("contract", data={"name": "Ann", "salary": 7})
-    services.fire(str(token.pk), "sign")
-    return services.open_task(claimed(str(token.pk)))
-
-
-def claimed(token_id: str) -> EffectRun:
-    """The step's effect as its handler gets it."""
-    step = selectors.net_of(WorkflowVersion.objects.get()).steps["sign"]
-    run = outbox.claim(services.enqueue("human", step.work.reference, token_id=token_id), timezone.now())
-    assert run is not None and run.token is not None
-    return replace(run, step="sign", input={"name": run.token.data.get("name")}, settings=step.work.settings)
+    services.create_token("contract", data={"name": "Ann", "salary": 7})
+    assert tasks.run_effect(str(OutboxEffect.objects.get().pk)) == "waiting"
+    return HumanTask.objects.get()
 
 
 def token_of(task: HumanTask) -> Token:
@@ -92,7 +82,7 @@ def test_completing_it_sends_the_token_on_with_the_answer() -> None:
     token = token_of(task)
     assert token.data == {"name": "Ann", "salary": 7, "approved": True, "note": "fine"}
     assert log_of(task) == [("task_created", ""), ("task_claimed", "bob"), ("task_completed", "bob")]
-    assert OutboxEffect.objects.get().state == "done"
+    assert (token.place, OutboxEffect.objects.get().state) == ("signed", "done")
     assert selectors.fold_log(token.case_id) == selectors.stored_marking(token.case_id)
 
 
@@ -207,7 +197,7 @@ def test_a_deadline_that_passes_is_the_outcome_timeout() -> None:
     HumanTask.objects.update(deadline=timezone.now())
     tasks.sweep()
     tasks.sweep()
-    assert HumanTask.objects.get().state == "expired"
+    assert (HumanTask.objects.get().state, token_of(task).place) == ("expired", "late")
     assert log_of(task) == [("task_created", ""), ("task_expired", "deadline")]
     with pytest.raises(TaskConflict, match="is expired"):
         services.complete_task(str(task.pk), "bob", {"approved": True})
@@ -259,10 +249,8 @@ def test_a_task_nobody_looks_at_is_cancelled_by_the_sweep() -> None:
 
 def test_a_worker_that_died_before_it_could_say_that_it_waits_opens_no_second_task() -> None:
     first = opened()
-    OutboxEffect.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    again = outbox.claim(str(first.effect_id), timezone.now())
-    assert again is not None
-    services.open_task(replace(again, step="sign"))
+    OutboxEffect.objects.update(state="running", lease_until=timezone.now() - timedelta(seconds=1))
+    assert tasks.run_effect(str(first.effect_id)) == "waiting"
     task = HumanTask.objects.get()
     assert (task.pk, task.attempt) == (first.pk, 2)
     assert services.complete_task(str(task.pk), "bob", {"approved": True}).state == "completed"

@@ -1,6 +1,7 @@
 """The full form: kinds, intervals, expressions, correlation, steps that work outside; every fault has its path."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,3 +114,10 @@ def test_a_fault_is_told_with_its_path(name: str) -> None:
     with pytest.raises(BadDefinition) as caught:
         net_with(*transitions)
     assert str(caught.value) == message
+
+
+def test_the_definition_of_the_reference_page_compiles() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "workflow-notation.md").read_text()
+    written = page.split("```json\n")[1].split("```")[0]
+    net = compile_definition(json.loads(written)).net
+    assert {each.id for each in net.spontaneous} == {"sort", "sort.timeout", "pay", "review"}
