@@ -33,6 +33,8 @@ class Allowance:
         self.used_requests = self.used_tokens = 0.0
         self.alone_requests = self.alone_tokens = self.alone_slots = 0
         """Used from the share, which no keeper knows of yet."""
+        self._owed: LeaseReturn | None = None
+        """What could not be given back yet, as the uplink took no more frames."""
         self.share: tuple[Bucket | None, Bucket | None, int] | None = None
         self._refused: dict[str, tuple[float, int]] = {}
         """Until when the keeper said there is nothing, and how much was asked."""
@@ -140,7 +142,11 @@ class Allowance:
         return "", 0.0
 
     def go_alone(self, since: float) -> None:
-        """No keeper: what was leased stays spent."""
+        """No keeper: what was leased stays spent, and what was used beyond it is told to the next one."""
+        owed, self._owed = self._owed, None
+        corrected = self.corrected + (0 if owed is None else owed.corrected)
+        self.alone_tokens += max(0, -corrected)
+        self.alone_requests += 0 if owed is None else owed.overdrawn
         self.requests = self.tokens = self.free = self.corrected = 0
         self.asking = False
         self._refused = {}
@@ -170,13 +176,21 @@ class Allowance:
             requests, tokens, slots = self.requests, self.tokens, self.free
             self.requests = self.tokens = self.free = 0
         corrected, self.corrected = self.corrected, 0
+        owed, self._owed = self._owed, None
         if not (requests or tokens or slots or corrected):
-            return None
-        return LeaseReturn(self.subject, requests, tokens, slots, corrected)
+            return owed
+        return _together(LeaseReturn(self.subject, requests, tokens, slots, corrected), owed)
+
+    def owe(self, returned: LeaseReturn) -> None:
+        """It could not be sent: `unused` has it again."""
+        self._owed = _together(returned, self._owed)
 
     def active(self, now: float) -> bool:
         """Whether forgetting it would lose something."""
-        return bool(self.busy or self.requests or self.tokens or self.free) or now - self.seen_at < IDLE_SECONDS
+        return (
+            bool(self.busy or self.requests or self.tokens or self.free or self._owed)
+            or now - self.seen_at < IDLE_SECONDS
+        )
 
     def header_lines(self, now: float) -> bytes:
         """OpenAI's headers for the limits there are."""
@@ -220,6 +234,19 @@ class Told:
             return self._full
         reset = shown_duration((self._capacity - there) / self._rate).encode()
         return self._form % (max(0, math.floor(there + 1e-9)), reset)
+
+
+def _together(one: LeaseReturn, other: LeaseReturn | None) -> LeaseReturn:
+    if other is None:
+        return one
+    return LeaseReturn(
+        one.subject,
+        one.requests + other.requests,
+        one.tokens + other.tokens,
+        one.slots + other.slots,
+        one.corrected + other.corrected,
+        one.overdrawn + other.overdrawn,
+    )
 
 
 def _shares(limits: Limits, workers: int, since: float) -> tuple[Bucket | None, Bucket | None]:

@@ -7,11 +7,12 @@ is low exactly what it needs, so that it is exact and one connection can use it 
 Never: more than the limit over all workers together (of requests: capacity + rate x time), also when workers die, as
 what a dead worker held stays spent; or when this process starts again, as nothing is leased until the workers known
 before have said what they used (`expect`), or SETTLE_SECONDS have passed; if one of them cannot tell, because it died
-as well, all begins empty. Can be, for a moment: too strict, by what
-other workers hold unused (a second's worth at most), by the slots of a dead worker (SLOT_SECONDS), while settling (each
-worker then has its share), and by token estimates until they are corrected. Two things come on top: a worker alone cut
-off from a control plane that others still reach adds its share, which is deducted when it is back; and when the control
-plane goes while one worker has more than its share of concurrent calls under way, those run on beside the shares.
+as well, all begins empty. Can be, for a moment: too strict, by what other workers hold unused (a second's worth at
+most), by the slots of a dead worker (SLOT_SECONDS), while settling (each worker then has its share), and by token
+estimates until they are corrected. Three things come on top: a worker alone cut off from a control plane that others
+still reach adds its share, which is deducted when it is back; when the control plane goes while one worker has more
+than its share of concurrent calls under way, those run on beside the shares; and without a control plane each worker
+may let one request in at once, also where the burst is smaller than their number.
 
 One control process keeps the limits: several would each allow the whole. Pure: time is an argument. Next:
 `allowance.py`, a worker's side.

@@ -82,15 +82,13 @@ class Admission:
         """What the caller may use; None: without limit."""
         return self.default if key is None else key.limits or None
 
-    def may_resume(self, exchange: Exchange, owner: str | None) -> bool:
-        """Whether a stream that `owner` (id of a key) began may be read by who asks here."""
-        if owner is None:
-            return True
+    def reader(self, exchange: Exchange) -> str | None:
+        """Whose streams (`Call.owner`) may be read by who asks here, besides those that belong to nobody."""
         try:
             key = self.authenticate(exchange)
         except (InvalidKey, Forbidden):
-            return False
-        return key is not None and (key.id or AGENTS_OWNER) == owner
+            return None
+        return None if key is None else key.id or AGENTS_OWNER
 
     def _look_up(self, given: bytes) -> ApiKey | None:
         """The key of a header value seen for the first time. Only what is let in is remembered."""

@@ -23,7 +23,6 @@ from llm.core.snapshot import Provider, ProviderKey, Snapshot
 from llm.core.uplink import Observation
 from llm.gateway import compiled, register
 from llm.gateway.admission import Admission
-from llm.gateway.exchange import Exchange
 from llm.gateway.images import ImageFetcher
 from llm.gateway.journal import Journal
 from llm.gateway.limiter import Limiter
@@ -100,8 +99,6 @@ class Gateway:
             settings.api_key_required, settings.uplink_secret, Limits(settings.rate_limit, burst=settings.burst)
         )
         self.limiter = Limiter(self.loop)
-        self.may_resume: Callable[[Exchange, str | None], bool] = self.admission.may_resume
-        """Whether a request may read a stream whose `Call.owner` was `owner`; asked on the worker that holds it."""
         self.catalogue: Catalogue | None = None
         self.models: ModelList | None = None
         self.connections: Callable[[], int] = lambda: 0

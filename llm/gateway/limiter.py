@@ -45,13 +45,15 @@ class Admitted:
 class Question:
     """Asked and not answered yet."""
 
-    __slots__ = ("ask", "asked_at", "caller", "future")
+    __slots__ = ("ask", "asked_at", "caller", "future", "waits")
 
-    def __init__(self, future: Answer, caller: Allowance, ask: LeaseAsk, asked_at: float) -> None:
+    def __init__(self, future: Answer, caller: Allowance, ask: LeaseAsk, asked_at: float, waits: bool) -> None:
         self.future = future
         self.caller = caller
         self.ask = ask
         self.asked_at = asked_at
+        self.waits = waits
+        """A call does, for just this."""
 
 
 class Limiter:
@@ -113,7 +115,7 @@ class Limiter:
             if caller.alone_slots:
                 caller.alone_slots -= 1
             elif self._leasing and (caller.limits.concurrent_requests or 0) < SLOT_PARTS * self.workers:
-                self._send(LeaseReturn(caller.subject, slots=1))
+                self._give_back(caller, LeaseReturn(caller.subject, slots=1))
             elif self._leasing:
                 caller.free += 1
         if caller.limits.tokens_per_minute is not None:
@@ -143,12 +145,15 @@ class Limiter:
         caller = question.caller
         if grant.lacking != "keeper":
             if caller.share is not None:
-                confession = caller.confess()
-                if confession is not None:
-                    self._send(confession)
+                self._give_back(caller, caller.confess())
             caller.hear(grant, question.ask, question.asked_at, now)
         if not question.future.done():
+            if grant.granted and question.waits:  # at once: what is told to a keeper meanwhile has this call in it
+                caller.use(question.ask.tokens, self.workers, now)
+                caller.busy += question.ask.slots
             question.future.set_result(grant)
+        elif grant.granted:  # who asked has gone
+            caller.free += question.ask.slots
 
     def lost(self) -> None:
         """The uplink is down, or silent."""
@@ -190,12 +195,12 @@ class Limiter:
         caller = self._callers[subject] = Allowance(subject, limits, now)
         return caller
 
-    def _question(self, caller: Allowance, requests: int, tokens: int, slots: int) -> Answer:
+    def _question(self, caller: Allowance, requests: int, tokens: int, slots: int, waits: bool = True) -> Answer:
         self._number += 1
         future: Answer = self.loop.create_future()
         ask = LeaseAsk(self._number, caller.subject, caller.limits, requests, tokens, slots)
         if self._send(ask):
-            self._questions[self._number] = Question(future, caller, ask, self.loop.time())
+            self._questions[self._number] = Question(future, caller, ask, self.loop.time(), waits)
         else:
             future.set_result(None)
         return future
@@ -214,8 +219,6 @@ class Limiter:
         if grant is None or grant.lacking == "keeper":
             return False
         if grant.granted:
-            caller.use(tokens, self.workers, now)
-            caller.busy += slot
             return True
         if self._leasing and caller.take(tokens, self.workers, now):  # others' answers brought all that there was
             return True
@@ -231,13 +234,18 @@ class Limiter:
     async def _ask(self, caller: Allowance, tokens: int, slot: bool) -> LeaseGrant | None:
         ended = caller.unused(self.loop.time())
         if ended is not None:  # no sweep has come since the lease ended: it must not live on in the next one
-            self._send(ended)
+            self._give_back(caller, ended)
         requests = 1 if caller.limits.requests_per_minute is not None else 0
         future = self._question(caller, requests, tokens, 1 if slot else 0)
         self._asked[caller.subject] = future
         timer = self.loop.call_later(ANSWER_SECONDS, self._give_up, future)
         try:
             return await future
+        except asyncio.CancelledError:
+            if slot and future.done() and not future.cancelled() and (grant := future.result()) and grant.granted:
+                caller.busy -= 1  # it was let in, and is no more
+                caller.free += self._leasing
+            raise
         finally:
             timer.cancel()
             if self._asked.get(caller.subject) is future:
@@ -245,7 +253,7 @@ class Limiter:
 
     def _ask_ahead(self, caller: Allowance) -> None:
         caller.asking = True
-        self._question(caller, 0, 0, 0).add_done_callback(lambda _: setattr(caller, "asking", False))
+        self._question(caller, 0, 0, 0, waits=False).add_done_callback(lambda _: setattr(caller, "asking", False))
 
     def _give_up(self, future: Answer) -> None:
         if not future.done():
@@ -254,15 +262,18 @@ class Limiter:
     def _send(self, message: LeaseAsk | LeaseReturn | LeaseState) -> bool:
         return self.send(_encode(message))
 
+    def _give_back(self, caller: Allowance, returned: LeaseReturn | None) -> None:
+        """What cannot be sent now goes with the next sweep."""
+        if returned is not None and not self._send(returned):
+            caller.owe(returned)
+
     def _sweep(self) -> None:
         """Give back what was not used in its time, and what was estimated too high."""
         self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
         if self._leasing:
             now = self.loop.time()
             for caller in self._callers.values():
-                returned = caller.unused(now)
-                if returned is not None:
-                    self._send(returned)
+                self._give_back(caller, caller.unused(now))
 
     def _refusal(self, caller: Allowance, lacking: str, wait: float, tokens: int, now: float) -> RateLimited:
         limits, lines = caller.limits, caller.header_lines(now)

@@ -4,8 +4,8 @@ Each stream has a `Replay`: the blocks of events that went out, in order. `add` 
 when somebody asks. A `Cursor` reads one stream from any event on, live ones to their end; several may read at once,
 and none of them slows the stream. Bounds: `stream_bytes` per stream, beyond which it forgets its oldest events;
 `total_bytes` for all, beyond which the streams that finished first go, then the longest of the others forget their
-oldest; a finished stream goes after `keep_seconds`. Of streams with the same request id the newest is found. Nothing
-here survives the process. Next file: `resume.py`, the HTTP side of reading.
+oldest; a finished stream goes after `keep_seconds`. Of one owner's streams with the same request id the newest is
+found. Nothing here survives the process. Next file: `resume.py`, the HTTP side of reading.
 """
 
 import asyncio
@@ -196,23 +196,29 @@ class ReplayStore:
         self.closing = False
         """No client can come back any more."""
         self.live: set[Replay] = set()
-        self._by_id: dict[bytes, Replay] = {}
+        self._by_id: dict[tuple[str | None, bytes], Replay] = {}
+        """By owner and request id: nobody's choice of an id hides another's stream."""
         self._finished: deque[tuple[float, Replay]] = deque()
         """With the time each one may be forgotten."""
         self._tick_seconds = tick_seconds
         self._timer: asyncio.TimerHandle | None = None
 
     def open(self, request_id: bytes, owner: str | None = None) -> Replay:
-        """A stream begins. An older one with the same id is no longer found."""
-        replay = self._by_id[request_id] = Replay(self, request_id, owner)
+        """A stream begins. An older one of that owner with the same id is no longer found."""
+        replay = self._by_id[owner, request_id] = Replay(self, request_id, owner)
         self.live.add(replay)
         self.size += STREAM_COST
         if self._timer is None:
             self._timer = self.loop.call_later(self._tick_seconds, self._tick)
         return replay
 
-    def find(self, request_id: bytes) -> Replay | None:
-        return self._by_id.get(request_id)
+    def find(self, request_id: bytes, reader: str | None = None) -> Replay | None:
+        """The newest of that id among the reader's own and those that belong to nobody."""
+        nobodys = self._by_id.get((None, request_id))
+        own = self._by_id.get((reader, request_id))
+        if own is None or (nobodys is not None and nobodys.started_at > own.started_at):
+            return nobodys
+        return own
 
     def finished(self, replay: Replay) -> None:
         """Keep an ended stream for the stated time."""
@@ -267,6 +273,7 @@ class ReplayStore:
         replay.forgotten = True
         replay.shrink(0) if replay.readers else replay.clear()
         self.size -= STREAM_COST
-        if self._by_id.get(replay.request_id) is replay:
-            del self._by_id[replay.request_id]
+        name = (replay.owner, replay.request_id)
+        if self._by_id.get(name) is replay:
+            del self._by_id[name]
         replay.wake()

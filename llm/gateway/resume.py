@@ -36,9 +36,7 @@ def resume(exchange: Exchange, gateway: Gateway, siblings: Siblings | None = Non
     wanted = request_id(unquote_to_bytes(exchange.path.removeprefix(PREFIX)))
     if wanted is None:
         raise NotFound("The path must end with the request id of a stream.", "request_id", "stream_not_found")
-    held = gateway.replays.find(wanted)
-    if held is not None and not gateway.may_resume(exchange, held.owner):
-        held = None  # to a stranger it looks as if there were none
+    held = gateway.replays.find(wanted, gateway.admission.reader(exchange))  # to a stranger it is as if there were none
     if siblings is None or not siblings.any():
         _answer(exchange, gateway, wanted, held, after)
         return

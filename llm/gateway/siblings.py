@@ -3,8 +3,9 @@ holds and a client may ask any of them for.
 
 `ask` looks for a stream: all siblings are asked at once, for `ASK_SECONDS` at most, and the one whose stream of that id
 is the newest answers; its bytes are passed on, with back-pressure both ways. A door asks nobody, so there are no loops.
-A sibling that breaks off cuts the client off, as it would have been there. Where the folder's path is too long for a
-socket, the door is in a temporary folder whose name the journal folder keeps. Next file: `resume.py`, behind the door.
+A sibling that breaks off in the middle of its answer, or falls silent, cuts the client off, as it would have been
+there; one that fails before it is a 503. Where the folder's path is too long for a socket, the door is in a temporary
+folder whose name the journal folder keeps. Next file: `resume.py`, behind the door.
 """
 
 import asyncio
@@ -32,13 +33,18 @@ ASK_SECONDS = 2.0
 STARTED = b"x-circuit-breaker-stream-started"
 PASSED_ON = (b"authorization", b"x-api-key", b"api-key")
 """What tells the sibling who asks."""
+SILENCE_SECONDS = 30.0
+"""How long nothing may come from a sibling in the middle of an answer, its comments included."""
+GONE = "The worker that holds the stream has just gone, or does not answer; try again shortly."
 OWN_HEADERS = frozenset({b"connection", b"date", b"transfer-encoding", b"content-length"})
 
 
 class Siblings:
     """The doors beside our own."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, keep_alive_seconds: float = 0.0) -> None:
+        """`keep_alive_seconds`: how often a sibling fills silence with a comment."""
+        self._silence = max(SILENCE_SECONDS, 3 * keep_alive_seconds)
         self._folder = folder
         self._own = folder / name
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,15 +88,23 @@ class Siblings:
         started = await asyncio.gather(*(Passage(exchange, door).look(target) for door in doors))
         newest = max(started, default=0, key=lambda at: at or 0) or 0
         if newest > held_since:
-            try:
-                await Passage(exchange, doors[started.index(newest)], show=True).open(exchange.method, target)
-            except OSError:
-                refuse(exchange, Unavailable("The worker that holds the stream has just gone.", 1), new_id().encode())
+            await self._pass_on(Passage(exchange, doors[started.index(newest)], show=True), exchange, target)
         elif held_since == 0 and None in started:
             error: LlmError = Unavailable("Not every worker could be asked for the stream; try again shortly.", 1)
             refuse(exchange, error, new_id().encode())
         else:
             otherwise()
+
+    async def _pass_on(self, passage: "Passage", exchange: Exchange, target: bytes) -> None:
+        """The sibling's answer, to its end."""
+        try:
+            await asyncio.wait_for(passage.answered(exchange.method, target), ASK_SECONDS)
+        except (OSError, TimeoutError):
+            passage.leave()
+            if not exchange.ended and not exchange.gone:
+                refuse(exchange, Unavailable(GONE, 1), new_id().encode())
+            return
+        await passage.watch(self._silence)
 
     def _doors(self) -> list[Path]:
         """Where the others may be found; a dead one's door may be among them."""
@@ -119,6 +133,11 @@ class Passage(asyncio.Protocol):
         """Whether the answer is for the client."""
         self._head: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.started = 0
+        self._loop = asyncio.get_running_loop()
+        self._heard = self._loop.time()
+        self._paused = False
+        """The client takes nothing for now, so nothing is read."""
+        self._ended = asyncio.Event()
 
     async def look(self, target: bytes) -> int | None:
         """When the stream began that the sibling holds; 0: it holds none; None: it did not say in time."""
@@ -137,6 +156,27 @@ class Passage(asyncio.Protocol):
         finally:
             self._transport.abort()
 
+    async def answered(self, method: str, target: bytes) -> None:
+        """Until the head of the answer is on its way to the client. Raises OSError."""
+        await self.open(method, target)
+        await self._head
+
+    async def watch(self, silence: float) -> None:
+        """Until the end; a sibling silent for so long is cut off, and the client with it."""
+        while not self._ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), silence / 4)
+            if not self._paused and self._loop.time() - self._heard > silence:
+                self._transport.abort()
+                return
+
+    def leave(self) -> None:
+        """Let the client go: another answers it."""
+        self._show = False
+        self._leave()
+        if self._transport is not None:
+            self._transport.abort()
+
     async def open(self, method: str, target: bytes) -> None:
         """Send the request. Raises OSError."""
         asks = b"".join(
@@ -153,20 +193,22 @@ class Passage(asyncio.Protocol):
         if self._show:
             exchange = self._exchange
             exchange.on_disconnect = self._transport.abort
-            exchange.on_pause, exchange.on_resume = self._transport.pause_reading, self._transport.resume_reading
+            exchange.on_pause, exchange.on_resume = self._pause, self._resume
             if exchange.gone:
                 self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        self._heard = self._loop.time()
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._ended.set()
         if not self._head.done():
             self._head.set_exception(error or ConnectionResetError("the sibling closed its door"))
-        if self._show and not self._exchange.ended:
+        elif self._show and not self._exchange.ended:
             self._leave()
             self._exchange.abort()
 
@@ -196,6 +238,15 @@ class Passage(asyncio.Protocol):
         if self._show and not self._exchange.ended:
             self._leave()
             self._exchange.end()
+
+    def _pause(self) -> None:
+        self._paused = True
+        self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        self._paused = False
+        self._heard = self._loop.time()
+        self._transport.resume_reading()
 
     def _leave(self) -> None:
         exchange = self._exchange

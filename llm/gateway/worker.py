@@ -38,7 +38,8 @@ class Worker:
         self.endpoint = Endpoint(self.gateway)
         self.server = HttpServer(self.endpoint, settings.limits, before_sending=self.journal.write_pending)
         self.door = HttpServer(lambda exchange: door(exchange, self.gateway), before_sending=self.journal.write_pending)
-        self.siblings = self.endpoint.siblings = Siblings(settings.journal_dir, settings.name)
+        self.siblings = Siblings(settings.journal_dir, settings.name, settings.keep_alive_seconds)
+        self.endpoint.siblings = self.siblings
         self.uplink = Uplink(
             settings.uplink_url,
             settings.uplink_secret,

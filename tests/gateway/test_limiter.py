@@ -4,12 +4,15 @@ import asyncio
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from billing.core.keys import Limits
+from llm.core.allowance import Allowance
 from llm.core.leases import Keeper
 from llm.core.snapshot import ApiKey
-from llm.core.uplink import Fleet
+from llm.core.uplink import Fleet, LeaseGrant, LeaseReturn, LeaseState
+from llm.gateway.limiter import Limiter
 from llm.gateway.settings import Settings
 from tests.gateway.client import CHAT, post
 from tests.gateway.conftest import Running, until
@@ -163,6 +166,70 @@ async def test_a_silent_control_plane_is_not_waited_for_twice(
     await gateway.ask(post(**SIGNED))
     await until_let_in(gateway)
     assert len(gateway.control.asks) == 1
+
+
+async def test_what_a_full_uplink_does_not_take_is_given_back_later(gateway: Running) -> None:
+    await limit(gateway, concurrent_requests=1)
+    limiter = gateway.worker.gateway.limiter
+    send, refused = limiter.send, []
+
+    def full(frame: bytes) -> bool:
+        if b"lease_return" in frame:
+            refused.append(frame)
+            return False
+        return send(frame)
+
+    limiter.send = full
+    assert (await gateway.ask(post(**SIGNED))).status == 200
+    await until(lambda: refused)
+    assert (await gateway.ask(post(**SIGNED))).status == 429, "the keeper has not got the slot back yet"
+    limiter.send = send
+    await until_let_in(gateway)
+    await until(lambda: not gateway.control.keeper.accounts["key:12"].slots.get("gateway-0"))
+
+
+async def test_debts_that_were_never_told_are_told_to_the_next_keeper() -> None:
+    allowance = Allowance("key:1", Limits(requests_per_minute=60, tokens_per_minute=600), 0.0)
+    allowance.owe(LeaseReturn("key:1", requests=3, corrected=-200, overdrawn=2))
+    allowance.corrected = -50
+    allowance.go_alone(1.0)
+    told = allowance.report(True, 1, 1.0)
+    assert (told.requests, told.tokens) == (2, 250)
+    assert allowance.unused(100.0) is None, "what was leased stays spent"
+
+
+async def test_a_call_let_in_is_counted_before_anybody_can_be_told_of_those_under_way() -> None:
+    """Grant, loss of the uplink and a new beginning within one turn of the loop: the waiting call has not run yet."""
+    limiter, frames = Limiter(asyncio.get_running_loop()), list[bytes]()
+    limiter.send = lambda frame: frames.append(frame) or True  # type: ignore[func-returns-value]
+    limiter.hear_fleet(Fleet("first", 1))
+    waiting = asyncio.ensure_future(limiter.admit("key:1", Limits(concurrent_requests=2), 0))
+    await until(lambda: any(b"lease_ask" in frame for frame in frames))
+    limiter.hear_grant(LeaseGrant(1, True, slots=1))
+    limiter.lost()
+    limiter.hear_fleet(Fleet("second", 1))
+    (used,) = msgspec.json.decode(frames[-1], type=LeaseState).used
+    assert used.slots == 1
+    admitted = await waiting
+    assert admitted.allowance.busy == 1
+    limiter.release(admitted, 0)
+    assert admitted.allowance.busy == 0
+    limiter.close()
+
+
+async def test_who_gives_up_while_being_let_in_leaves_no_slot_taken() -> None:
+    limiter, frames = Limiter(asyncio.get_running_loop()), list[bytes]()
+    limiter.send = lambda frame: frames.append(frame) or True  # type: ignore[func-returns-value]
+    limiter.hear_fleet(Fleet("first", 1))
+    waiting = asyncio.ensure_future(limiter.admit("key:1", Limits(concurrent_requests=2), 0))
+    await until(lambda: any(b"lease_ask" in frame for frame in frames))
+    limiter.hear_grant(LeaseGrant(1, True, slots=1))
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    caller = limiter._callers["key:1"]
+    assert (caller.busy, caller.free) == (0, 1)
+    limiter.close()
 
 
 class TestWithoutAKey:

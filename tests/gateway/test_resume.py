@@ -8,10 +8,12 @@ import msgspec
 import openai
 import pytest
 
+from billing.core.keys import digest
 from llm.gateway.settings import Settings
 from tests.gateway.client import CHAT, Answer, Client, get, post
 from tests.gateway.conftest import Running, until
 from tests.gateway.provider import DONE, STREAM_HEAD, Request, chunk, framed, stream, usage_chunk, whole
+from tests.gateway.test_admission import OTHER, SIGNED, a_key, grant
 
 STREAM = {**CHAT, "stream": True}
 EVENTS = [chunk(""), *[chunk(f"{n} ") for n in range(1, 9)], chunk(None, "stop")]
@@ -250,11 +252,42 @@ async def test_a_reader_too_slow_for_the_bound_is_told_where_to_go_on(gateway: R
 
 
 async def test_a_stranger_does_not_see_the_stream(gateway: Running) -> None:
+    await grant(gateway, a_key(), a_key(id="13", digest=digest(OTHER)))
     gateway.provider.answers = [stream(*EVENTS, DONE)]
-    await gateway.ask(post(STREAM, x_request_id="mine"))
-    gateway.worker.gateway.may_resume = lambda exchange, owner: exchange.header(b"authorization") == b"Bearer mine"
-    assert (await resume(gateway, "mine")).status == 404
-    assert (await resume(gateway, "mine", authorization="Bearer mine")).status == 200
+    await gateway.ask(post(STREAM, x_request_id="mine", **SIGNED))
+    for strangers in ({}, {"authorization": f"Bearer {OTHER}"}, {"authorization": "Bearer cb-nonsense"}):
+        assert (await resume(gateway, "mine", **strangers)).status in (401, 404)
+    assert (await resume(gateway, "mine", **SIGNED)).status == 200
+
+
+async def test_nobody_hides_anothers_stream_by_choosing_its_id(gateway: Running) -> None:
+    await grant(gateway, a_key(), a_key(id="13", digest=digest(OTHER)))
+    others = {"Authorization": f"Bearer {OTHER}"}
+    for said, headers in (("mine", SIGNED), ("theirs", others)):
+        gateway.provider.answers = [stream(chunk(said), chunk(None, "stop"), DONE)]
+        await gateway.ask(post(STREAM, x_request_id="same", **headers))
+    assert b"mine" in (await resume(gateway, "same", **SIGNED)).body
+    assert b"theirs" in (await resume(gateway, "same", **others)).body
+    assert (await resume(gateway, "same")).status == 404
+    gateway.provider.answers = [stream(chunk("everybody's"), chunk(None, "stop"), DONE)]
+    await gateway.ask(post(STREAM, x_request_id="same"))
+    for headers in ({}, SIGNED, others):
+        assert b"everybody's" in (await resume(gateway, "same", **headers)).body, "the newest that one may read"
+
+
+async def test_silence_is_filled_with_comments_for_who_reads_again(gateway: Running) -> None:
+    provider = paced(gateway, *EVENTS, DONE)
+    client, reader = await gateway.connect(), await gateway.connect()
+    client.send(post(STREAM, x_request_id="quiet"))
+    provider.send(1)
+    await client.head()
+    reader.send(get("/v1/streams/quiet"))
+    await reader.head()
+    parts = reader.chunks()
+    assert await anext(parts) == NUMBERED[0]
+    assert await anext(parts) == b": keep-alive\n"
+    provider.send(len(SENT))
+    assert (await rest(reader)).replace(b": keep-alive\n", b"") == b"".join(NUMBERED[1:])
 
 
 async def test_silence_is_filled_with_comments(gateway: Running) -> None:

@@ -146,6 +146,63 @@ async def test_a_sibling_that_says_nothing_is_not_waited_for(
     assert (await resume(gateway.port, "somewhere", 0)).status == 404, "a dead one's door is no obstacle"
 
 
+class Faulty:
+    """A sibling that says it holds the stream, and then does as `then` says with the request for it."""
+
+    def __init__(self, door: socket.socket, then: str) -> None:
+        self.door = door
+        self.then = then
+        self.asked: list[bytes] = []
+
+    async def __aenter__(self) -> "Faulty":
+        self.server = await asyncio.start_unix_server(self._answer, sock=self.door)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.server.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.asked.append(head)
+        if head.startswith(b"HEAD"):
+            writer.write(b"HTTP/1.1 200 OK\r\nx-circuit-breaker-stream-started: 9999999999999999999\r\n\r\n")
+        elif self.then == "close":
+            writer.close()
+        elif self.then == "begin":
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+            writer.write(b"7\r\nid: 1\n\n\r\n")
+
+
+@pytest.mark.parametrize("then", ["close", "stall"])
+async def test_a_sibling_that_fails_before_its_answer_is_a_clear_error(
+    gateway: Running, settings: Settings, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    monkeypatch.setattr(siblings, "ASK_SECONDS", 0.3)
+    (settings.journal_dir / "gateway-9").mkdir()
+    async with Faulty(siblings.Siblings(settings.journal_dir, "gateway-9").bind_door(), then) as faulty:
+        client = await gateway.connect()
+        client.send(get("/v1/streams/there"))
+        answer = await client.answer("GET")
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert "try again" in answer.error["message"]
+        assert len(faulty.asked) == 2
+        client.send(get("/health"))
+        assert (await client.answer("GET")).status == 200, "the connection serves on"
+
+
+async def test_a_sibling_that_falls_silent_in_its_answer_cuts_the_reader_off(
+    gateway: Running, settings: Settings
+) -> None:
+    gateway.worker.siblings._silence = 0.4
+    (settings.journal_dir / "gateway-9").mkdir()
+    async with Faulty(siblings.Siblings(settings.journal_dir, "gateway-9").bind_door(), "begin"):
+        reader = await gateway.connect()
+        reader.send(get("/v1/streams/there"))
+        assert (await reader.head())[0] == 200
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await rest(reader)
+
+
 async def test_a_slow_reader_slows_the_relay_between_workers(gateway: Running, settings: Settings) -> None:
     other = Worker(settings.__class__(port=0, journal_dir=settings.journal_dir, name="gateway-1"))
     port = await other.start()
