@@ -39,7 +39,7 @@ MAXIMUM_TRANSITIONS = 5_000
 MAXIMUM_RULES = 1_000
 MAXIMUM_DESCRIPTION = 10_000
 
-_DEFINITION_KEYS = ("id", "name", "description", "places", "transitions", "initialPlace", "rules")
+_DEFINITION_KEYS = ("id", "name", "description", "places", "transitions", "initialPlace", "rules", "annotations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ def compile_definition(written: Any) -> Compiled:
     places = _places(definition.get("places"))
     initial_place = read_place(definition.get("initialPlace"), "initialPlace", places)
     rules = _rules(definition.get("rules", {}))
+    read_object(definition.get("annotations", {}), "annotations")
     kept: list[dict[str, Any]] = []
     found: list[ReadTransition] = []
     for index, item in enumerate(read_list(definition.get("transitions"), "transitions", MAXIMUM_TRANSITIONS)):

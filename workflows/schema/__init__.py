@@ -5,15 +5,16 @@ from workflows.schema.cases import CaseQuery
 from workflows.schema.changes import CaseMutation
 from workflows.schema.human_tasks import TaskMutation, TaskQuery
 from workflows.schema.mutations import Mutation as TokenMutation
+from workflows.schema.pnml import PnmlMutation, PnmlQuery
 from workflows.schema.queries import Query as TokenQuery
 from workflows.schema.subscriptions import Subscription
 
 
-class Query(TokenQuery, CaseQuery, TaskQuery, AnalysisQuery):
+class Query(TokenQuery, CaseQuery, TaskQuery, AnalysisQuery, PnmlQuery):
     """Every query of the workflow engine."""
 
 
-class Mutation(TokenMutation, CaseMutation, TaskMutation):
+class Mutation(TokenMutation, CaseMutation, TaskMutation, PnmlMutation):
     """Every mutation of the workflow engine."""
 
 

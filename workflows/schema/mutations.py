@@ -68,6 +68,7 @@ class WorkflowDefinitionInput(graphene.InputObjectType):
     initial_place = graphene.String(required=True)
     place_options = graphene.List(graphene.NonNull(PlaceInput), description="For places that need more than a name.")
     rules = JSON(description="Rules by name, for `conditions` to name.")
+    annotations = JSON(description="An object that is kept with the definition; `pnml` holds what a file brought.")
 
 
 class TokenCreateInput(graphene.InputObjectType):

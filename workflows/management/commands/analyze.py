@@ -43,9 +43,7 @@ class Command(BaseCommand):
         return super().create_parser(*args, epilog=EXAMPLES, formatter_class=RawDescriptionHelpFormatter, **kwargs)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "workflow", help="a JSON definition's file, - for standard input, or a stored workflow's id"
-        )
+        parser.add_argument("workflow", help="a JSON or PNML file, - for standard input, or a stored workflow's id")
         parser.add_argument(
             "--price",
             action="append",

@@ -32,9 +32,7 @@ class Command(BaseCommand):
         return super().create_parser(*args, epilog=EXAMPLES, formatter_class=RawDescriptionHelpFormatter, **kwargs)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "workflow", help="a stored workflow's id, a JSON definition's file, or - for standard input"
-        )
+        parser.add_argument("workflow", help="a stored workflow's id, a JSON or PNML file, or - for standard input")
         parser.add_argument("-o", "--output", help="where to write; the ending says the form: .svg or .dot")
         parser.add_argument("--dot", action="store_true", help="write DOT where no ending says it")
         parser.add_argument("--case", help="the id of a case whose tokens are shown")
