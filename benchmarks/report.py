@@ -30,6 +30,12 @@ ROWS = (
         "whole chat completions at providers of other wires (the worse of Anthropic, Gemini)",
         "ourselves on OpenAI's wire",
     ),
+    (
+        "row13-stored-tokens",
+        "stored_tokens",
+        "one firing with 1,000,000 tokens stored (the worse of new tokens, any tokens)",
+        "with 10,000",
+    ),
     ("row16-startup", "startup", "`serve` to the first reply", "-"),
 )
 
@@ -94,6 +100,12 @@ def figures(found: dict[str, Any]) -> tuple[str, str]:
         growth = f"{found['growth_mb_per_minute']:+.2f} MB/minute over {found['minutes']:g} minutes"
         goals = " / ".join(f"{goal:g}" for goal in found["goals_megabytes"].values())
         return f"{sizes} MB; {growth}", f"≤ {goals} MB; < {found['growth_goal']} MB/minute"
+    if found["row"] == 13:
+        each = "; ".join(
+            f"{name} {one['1000000']['median_ms']:g} against {one['10000']['median_ms']:g} ms"
+            for name, one in found["contenders"].items()
+        )
+        return f"**{found['ratio']:.2f}**; {each}", f"≤ {found['goal']:g}"
     return f"median **{found['median']:.2f} s**", f"< {found['reach']:g} s"
 
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from workflows.core.analysis.plain import plain_net
 from workflows.core.analysis.properties import GRAPH, terminal_components
 from workflows.core.analysis.reachability import Graph, explore
-from workflows.core.analysis.verdict import Answer, Verdict, unknown
+from workflows.core.analysis.verdict import Answer, Verdict, unknown, until
 from workflows.core.ending import final_places
 from workflows.core.net import Net
 
 Counts = Mapping[str, int]
-STATES = 20_000
-"""Markings looked at for one case."""
+STATES, SECONDS = 20_000, 10.0
+"""Markings looked at for one case and one net, and how long; the case waits meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,11 @@ def judge(old: Net, counts: Counts, new: Net, mapped: Counts, limit: int = STATE
         capacity = new.places[place].capacity
         if capacity is not None and count > capacity:
             return Judgement(False, True, f'"{place}" would hold {count} tokens and has room for {capacity}')
-    graph = explore(plain_net(new, mapped), limit)
+    graph = explore(plain_net(new, mapped), limit, until(SECONDS))
     after = can_finish(new, graph)
     if after.answer is Answer.TRUE:
         return Judgement(True, True, warning=_new_trap(old, counts, new, graph, limit))
-    before = can_finish(old, explore(plain_net(old, counts), limit))
+    before = can_finish(old, explore(plain_net(old, counts), limit, until(SECONDS)))
     if before.answer is Answer.FALSE:
         return Judgement(True, True, warning="the case could not finish by its old version either")
     if after.answer is Answer.UNKNOWN:
@@ -74,7 +74,7 @@ def can_finish(net: Net, graph: Graph) -> Verdict:
     if finals:
         return Verdict(Answer.TRUE, GRAPH, graph.trace(finals[0]))
     if not graph.complete:
-        return unknown(GRAPH, f"more than {len(graph.states)} markings")
+        return unknown(GRAPH, f"the search stopped at {graph.stopped}")
     end = min(min(component) for component in terminal_components(graph))
     return Verdict(Answer.FALSE, GRAPH, graph.trace(end), _said(graph, end))
 
@@ -84,7 +84,7 @@ def _new_trap(old: Net, counts: Counts, new: Net, graph: Graph, limit: int) -> s
     trap = _trap(new, graph)
     if trap is None:
         return ""
-    was = explore(plain_net(old, counts), limit)
+    was = explore(plain_net(old, counts), limit, until(SECONDS))
     if was.complete and _trap(old, was) is None:
         way = ", ".join(graph.trace(trap)) or "nothing"
         return f"the case can get stuck, which it could not before: after {way}, with {', '.join(_said(graph, trap))}"

@@ -73,7 +73,7 @@ def test_past_the_limit_nothing_is_promised() -> None:
     endless = net(["a", "b", "never", "end"], ("more", ["a"], ["a", "b"]), ("out", ["a", "never"], ["end"]))
     judgement = judge(OLD, {"a": 1}, endless, {"a": 1}, limit=50)
     assert (judgement.allowed, judgement.certain) == (False, False)
-    assert judgement.reason == "whether the case can still finish is not known (more than 50 markings)"
+    assert judgement.reason == "whether the case can still finish is not known (the search stopped at 50 markings)"
 
 
 @pytest.mark.parametrize("seed", range(200))
