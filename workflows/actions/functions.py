@@ -51,7 +51,8 @@ def run(effect: EffectRun) -> EffectResult:
     except TimedOut as error:
         if not effect.step:
             raise
-        return EffectResult(metadata={"error": str(error)}, outcome="timeout")
+        about_error = {"step": effect.step, "message": str(error), "attempts": effect.attempt}
+        return EffectResult(metadata={"error": about_error}, outcome="timeout")
     fire = None if effect.step else function.fire
     if function.result is not None:
         return EffectResult(data={function.result: output}, fire=fire)

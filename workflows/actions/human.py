@@ -2,11 +2,17 @@
 
 from workflows import services
 from workflows.core.effects import EffectResult, EffectRun
+from workflows.models import HumanTask
 
 KIND = "human"
 
 
 def run(effect: EffectRun) -> EffectResult:
-    """The handler; raises EffectFailed for an effect without a token."""
-    services.open_task(effect)
-    return EffectResult(outcome="waiting")
+    """The handler; raises EffectFailed for an effect without a token.
+
+    Run again after its answer could not be booked (the next place was full), it hands in the answer there is.
+    """
+    task = services.open_task(effect)
+    if task.state == HumanTask.COMPLETED:
+        return EffectResult(data=task.result or {})
+    return EffectResult(outcome="timeout" if task.state == HumanTask.EXPIRED else "waiting")

@@ -6,17 +6,23 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.apps.workflows.web import Web, web_server
 from tests.services import need
@@ -419,6 +425,44 @@ def test_an_answer_that_comes_byte_by_byte_is_given_up(allow: Allow) -> None:
         assert dripper.wait(10) == 0
 
 
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate for a host's name that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / f"{name}.pem", folder / f"{name}.key"
+    files[0].write_bytes(made.public_bytes(Encoding.PEM))
+    files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return files
+
+
+@pytest.mark.parametrize(("name", "trusted"), [("localhost", True), ("elsewhere.example", True), ("localhost", False)])
+def test_over_tls_the_certificate_must_be_the_hosts_though_the_address_is_called(
+    allow: Allow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, trusted: bool
+) -> None:
+    files = certificate(tmp_path, name)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*files)
+    if trusted:
+        monkeypatch.setattr("certifi.where", lambda: str(files[0]))
+    with web_server(context) as web:
+        allow(order={"url": f"https://localhost:{web.port}/", "private_address": True, "limits": {"seconds": 5}})
+        if name == "localhost" and trusted:
+            assert run("order", {"a": 1}) == {}
+            assert web.seen[0]["headers"]["host"] == f"localhost:{web.port}"
+        else:
+            assert "order: The call to localhost failed: ConnectError." in str(failure("order", {"a": 1}))
+            assert web.seen == []
+
+
 def test_nobody_there_is_tried_again(allow: Allow) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -460,7 +504,8 @@ def test_a_step_hands_in_its_input_and_its_time_limit_is_the_outcome_timeout(all
     run = EffectRun("e", 1, "function", "echo", {}, None, step="resize", input={"width": 3})
     assert functions.run(run) == EffectResult(data={"seen": {"width": 3}})
     ended = functions.run(replace(run, reference="hang"))
-    assert (ended.outcome, ended.metadata) == ("timeout", {"error": "hang was stopped after 0.3 s."})
+    error = {"step": "resize", "message": "hang was stopped after 0.3 s.", "attempts": 1}
+    assert (ended.outcome, ended.metadata) == ("timeout", {"error": error})
 
 
 def test_an_image_is_run(allow: Allow) -> None:
