@@ -50,7 +50,12 @@ def main() -> None:
         "seconds": time.monotonic() - began,
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
     }
-    os.write(status, json.dumps(report).encode())
+    if stopped == "asked":
+        _clear(order["directory"])
+    try:
+        os.write(status, json.dumps(report).encode())
+    except BrokenPipeError:
+        pass  # the worker is gone
 
 
 def _first_line() -> bytes:
@@ -186,6 +191,13 @@ def _descendants() -> set[int]:
         below = {pid for pid, parent in parents.items() if parent in below} - found
         found |= below
     return found
+
+
+def _clear(directory: str) -> None:
+    """Whoever asked may be gone, and would have removed it."""
+    import shutil  # not above: it takes as long as all the rest to load
+
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _numbers(folder: str) -> list[str]:

@@ -300,7 +300,10 @@ def test_a_worker_that_is_killed_takes_its_programs_with_it(tmp_path: Path) -> N
         f"run_program(Program([{PYTHON!r}, '-c', 'import time; time.sleep(60)', {mark!r}], {{}}), b'', Limits())\n"
     )
     root = Path(__file__).resolve().parents[3]
-    worker = subprocess.Popen([sys.executable, str(file)], cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(root), "TMPDIR": str(folder)}
+    worker = subprocess.Popen([sys.executable, str(file)], cwd=root, env=environment)
     try:
         until = time.monotonic() + 20
         while not processes_with(mark):
@@ -310,6 +313,10 @@ def test_a_worker_that_is_killed_takes_its_programs_with_it(tmp_path: Path) -> N
         worker.send_signal(signal.SIGKILL)
         worker.wait()
     assert gone(mark)
+    until = time.monotonic() + 5
+    while any(folder.iterdir()):
+        assert time.monotonic() < until, "its directory is still there"
+        time.sleep(0.05)
 
 
 def test_a_secret_is_in_no_error_no_output_and_no_log(
