@@ -123,6 +123,10 @@ class Assembly:
         """One part as far as it has come."""
         return self._parts[choice][number].whole()
 
+    def numbers(self, choice: int) -> list[int]:
+        """The numbers of a choice's parts, in their order."""
+        return sorted(self._parts.get(choice, {}))
+
     def logprobs(self, choice: int) -> tuple[TokenLogprob, ...]:
         """Of a choice, as far as they have come."""
         return tuple(self._logprobs.get(choice, ()))

@@ -1,10 +1,10 @@
 """Who may call: API keys, looked up in the present snapshot. No other process, no database, no clock but our own.
 
-A key comes as `Authorization: Bearer`, `x-api-key` or `api-key`. With API_KEY_REQUIRED a call without a valid key is
-refused with 401. Without it none is needed and any other word (`not-needed`) counts as none; but what looks like a key
-of ours must be valid also then: a revoked key is refused. What a header value means is remembered, so that nothing is
-hashed per request; the memory goes with its snapshot, and with it what was revoked. Our own agents show a token made
-of the uplink's secret. Next file: `pipeline.py`.
+A key comes as `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`. With API_KEY_REQUIRED a call without
+a valid key is refused with 401. Without it none is needed and any other word (`not-needed`) counts as none; but what
+looks like a key of ours must be valid also then: a revoked key is refused. What a header value means is remembered, so
+that nothing is hashed per request; the memory goes with its snapshot, and with it what was revoked. Our own agents show
+a token made of the uplink's secret. Next file: `pipeline.py`.
 """
 
 import time
@@ -63,7 +63,12 @@ class Admission:
     def authenticate(self, exchange: Exchange, scope: str = "chat") -> ApiKey | None:
         """The caller's key; None for one that needs none. Raises InvalidKey, or Forbidden without the right `scope`."""
         fields = exchange.fields
-        given = fields.get(b"authorization") or fields.get(b"x-api-key") or fields.get(b"api-key")
+        given = (
+            fields.get(b"authorization")
+            or fields.get(b"x-api-key")
+            or fields.get(b"api-key")
+            or fields.get(b"x-goog-api-key")
+        )
         if given is None:
             if self.required:
                 raise InvalidKey(MISSING)

@@ -18,7 +18,7 @@ from llm.core.errors import (
     Unavailable,
     UnsupportedMedia,
 )
-from llm.core.operations import OPERATIONS, Operation
+from llm.core.operations import OPERATIONS, Operation, contents
 from llm.gateway import pipeline, resume
 from llm.gateway.call import JSON, refuse
 from llm.gateway.exchange import Exchange, Headers
@@ -61,6 +61,8 @@ class Endpoint:
         if operation is not None and exchange.method == "POST" and not (exchange.fields.keys() & UNUSUAL):
             conduct(pipeline.answer(exchange, self._gateway, operation))
             return
+        if operation is None and contents.concerned(exchange.path):
+            operation = contents
         try:
             self._route(exchange, operation)
         except LlmError as error:
@@ -113,6 +115,8 @@ class Endpoint:
         coding = exchange.fields.get(b"content-encoding")
         if coding is not None and coding.lower() != b"identity":
             raise UnsupportedMedia("Compressed request bodies are not accepted.")
+        if operation is contents:
+            exchange.body = contents.addressed(exchange.path, exchange.query, exchange.body)
         conduct(pipeline.answer(exchange, self._gateway, operation))
 
     def _preflight(self, exchange: Exchange, origin: str) -> bool:

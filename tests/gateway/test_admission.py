@@ -46,7 +46,8 @@ def a_key(**fields: object) -> ApiKey:
 
 
 @pytest.mark.parametrize(
-    "header", ["Authorization: Bearer {}", "Authorization: bearer  {}", "X-Api-Key: {}", "Api-Key: {}"]
+    "header",
+    ["Authorization: Bearer {}", "Authorization: bearer  {}", "X-Api-Key: {}", "Api-Key: {}", "X-Goog-Api-Key: {}"],
 )
 async def test_a_valid_key_is_let_in_and_its_labels_are_booked(gateway: Running, header: str) -> None:
     await grant(gateway, a_key(user="anna", project="atlas"))

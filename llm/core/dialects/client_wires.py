@@ -14,7 +14,7 @@ from msgspec import Raw
 from llm.core import sse
 from llm.core.conversation import Conversation, Reply
 from llm.core.deltas import Delta
-from llm.core.dialects import anthropic_messages, openai_chat, openai_responses
+from llm.core.dialects import anthropic_messages, google_contents, openai_chat, openai_responses
 from llm.core.errors import LlmError
 from llm.core.operations import Attempt
 from llm.core.operations.usage import responses_in_buckets, with_cost
@@ -107,6 +107,22 @@ class Messages:
 
     def writer(self, attempt: Attempt) -> anthropic_messages.EventWriter:
         return anthropic_messages.EventWriter(f"msg_{attempt.id}", attempt.deployment.model.upstream)
+
+
+class Contents:
+    """Gemini's generateContent."""
+
+    def read(self, body: bytes) -> Conversation:
+        return google_contents.read(body)
+
+    def field(self, name: str) -> str:
+        return google_contents.field(name)
+
+    def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
+        return google_contents.write(reply, attempt.id, attempt.deployment.model.upstream)
+
+    def writer(self, attempt: Attempt) -> google_contents.ChunkWriter:
+        return google_contents.ChunkWriter(attempt.id, attempt.deployment.model.upstream)
 
 
 class Responses:

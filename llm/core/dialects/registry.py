@@ -4,19 +4,24 @@ A provider that differs only in data (address, key header) is a row in `provider
 sides: bytes pass through. Another wire: a bridge. What is not in the table cannot be done, and routing passes it over.
 """
 
-from llm.core.dialects import anthropic, anthropic_native, azure, google, ollama, openai, vectors
+from llm.core.dialects import anthropic, anthropic_native, azure, google, google_native, ollama, openai, vectors
 from llm.core.dialects.bridge import Bridge
-from llm.core.dialects.client_wires import ChatCompletions, ClientWire, Messages, Responses
+from llm.core.dialects.client_wires import ChatCompletions, ClientWire, Contents, Messages, Responses
 from llm.core.dialects.counting import Counted
 from llm.core.dialects.crossing import EVENT_STREAM, Crossing, Dialect, PassThrough
 from llm.core.dialects.openai_chat import translator as openai_chat
 from llm.core.dialects.openai_responses import translator as openai_responses
 from llm.core.dialects.translation import Outgoing
-from llm.core.operations import Attempt, chat, completions, embeddings, messages, responses, token_counts
+from llm.core.operations import Attempt, chat, completions, contents, embeddings, messages, responses, token_counts
 from llm.core.operations.members import rewrite
 from llm.core.request_fit import fit
 
-CLIENTS: dict[str, ClientWire] = {chat.name: ChatCompletions(), messages.name: Messages(), responses.name: Responses()}
+CLIENTS: dict[str, ClientWire] = {
+    chat.name: ChatCompletions(),
+    messages.name: Messages(),
+    responses.name: Responses(),
+    contents.name: Contents(),
+}
 """The wires that clients speak, by operation."""
 NDJSON = (b"application/x-ndjson", b"application/json")
 SSE_OR_ARRAY = (EVENT_STREAM, b"application/json")
@@ -58,6 +63,7 @@ _messages = PassThrough(
 )
 
 
+_contents = PassThrough(google_native.encode, google_native.decode, google_native.stream, google_native.decode_error)
 _counted = Counted()
 
 
@@ -70,6 +76,7 @@ _same: dict[str, Crossing] = dict.fromkeys((chat.name, completions.name, embeddi
 _azures: dict[str, Crossing] = {
     **dict.fromkeys(_same, _azure),
     messages.name: Bridge(openai_chat, CLIENTS[messages.name], adapt=_at_azure),
+    contents.name: Bridge(openai_chat, CLIENTS[contents.name], adapt=_at_azure),
     token_counts.name: _counted,
 }
 
@@ -81,13 +88,19 @@ def _azures_header(secret: str | None) -> dict[str, str]:
 DIALECTS: dict[str, Dialect] = {
     "openai": Dialect(
         openai_chat.credentials,
-        {**_same, messages.name: _bridge(messages.name), token_counts.name: _counted},
+        {
+            **_same,
+            messages.name: _bridge(messages.name),
+            contents.name: _bridge(contents.name),
+            token_counts.name: _counted,
+        },
     ),
     "openai_chat": Dialect(
         openai_chat.credentials,
         {
             **_same,
             messages.name: _bridge(messages.name),
+            contents.name: _bridge(contents.name),
             responses.name: _bridge(responses.name),
             token_counts.name: _counted,
         },
@@ -98,6 +111,7 @@ DIALECTS: dict[str, Dialect] = {
             **_same,
             chat.name: Bridge(openai_responses, CLIENTS[chat.name], adapt=_fitted),
             messages.name: Bridge(openai_responses, CLIENTS[messages.name], adapt=_fitted),
+            contents.name: Bridge(openai_responses, CLIENTS[contents.name], adapt=_fitted),
             token_counts.name: _counted,
         },
     ),
@@ -120,6 +134,7 @@ DIALECTS: dict[str, Dialect] = {
                 name: Bridge(google, client, stream_types=SSE_OR_ARRAY, wants_bytes=True, stays=at_google)
                 for name, client in CLIENTS.items()
             },
+            contents.name: _contents,
             token_counts.name: _counted,
             embeddings.name: vectors.Embeddings(
                 "Gemini", vectors.encode_google, vectors.decode_google, google.decode_error

@@ -27,7 +27,8 @@ HEAD = """# Dialects: what becomes of a request on another wire
 A request in OpenAI's shape may go to a provider that speaks another wire. Nothing is lost in silence: what a wire
 cannot say is refused with status 400 naming the field (`code: unsupported_by_provider`), or, where it is a hint only,
 left out and named in the header `x-circuit-breaker-dropped`. So are fields that nobody here knows. Requests to
-`/v1/messages` and `/v1/responses` go by the same rules, and are told of their own fields by their own names.
+`/v1/messages`, `/v1/responses` and `:generateContent` go by the same rules, and are told of their own fields by
+their own names.
 
 Of an answer, what the client's wire has no place for is named in the same header with `reply.` before it
 (`reply.image`: Anthropic's messages cannot hold an image that Gemini made). The head of a stream has left by then:

@@ -4,11 +4,11 @@ A new operation is a module with the members of `Operation` (operation.py) and a
 change. Next file: `operation.py`.
 """
 
-from llm.core.operations import chat, completions, embeddings, messages, responses, token_counts
+from llm.core.operations import chat, completions, contents, embeddings, messages, responses, token_counts
 from llm.core.operations.operation import Attempt, DecodeError, Operation, Request, StreamDecoder
 
 __all__ = ["OPERATIONS", "Attempt", "DecodeError", "Operation", "Request", "StreamDecoder"]
 
-_all: tuple[Operation, ...] = (chat, completions, embeddings, responses, messages, token_counts)
+_all: tuple[Operation, ...] = (chat, completions, embeddings, responses, messages, token_counts, contents)
 OPERATIONS: dict[bytes, Operation] = {f"/v1{one.path}".encode(): one for one in _all}
 """By the path clients use."""

@@ -1,0 +1,10 @@
+"""Gemini's generateContent at the door (`POST /v1beta/models/{model}:generateContent`): requests in, replies out.
+
+For Google's own SDKs pointed at us, whichever provider answers. Next file: `reading.py`.
+"""
+
+from llm.core.dialects.google_contents.errors import error_body, error_event
+from llm.core.dialects.google_contents.reading import field, read
+from llm.core.dialects.google_contents.writing import ChunkWriter, write
+
+__all__ = ["ChunkWriter", "error_body", "error_event", "field", "read", "write"]

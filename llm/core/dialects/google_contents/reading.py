@@ -1,0 +1,189 @@
+"""A generateContent request, from its bytes into the inner language.
+
+Names may be written as in JSON (`systemInstruction`) or as in Google's Python (`system_instruction`). `model` and
+`stream` stand in the address; the door has put them into the body (`../../operations/contents.py`). Raises
+InvalidRequest naming the field. Next file: `turns.py`.
+"""
+
+from typing import Any
+
+import msgspec
+
+from llm.core.conversation import Conversation, Effort, Message, Native, Options, ResponseFormat, Text, Tool, ToolChoice
+from llm.core.dialects.google_contents.schemas import json_schema
+from llm.core.dialects.google_contents.turns import Contents
+from llm.core.errors import UNSUPPORTED, InvalidRequest
+
+Fields = dict[str, Any]
+FREE = frozenset(
+    {"args", "response", "parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema", "labels"}
+)
+"""What is in them is the client's own."""
+KNOWN = frozenset({"contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "model", "stream"})
+OURS = frozenset({"circuit_breaker", "circuitBreaker", "usage", "user"})
+NUMBERS = {
+    "temperature": "temperature",
+    "topP": "top_p",
+    "topK": "top_k",
+    "maxOutputTokens": "max_tokens",
+    "candidateCount": "n",
+    "seed": "seed",
+    "presencePenalty": "presence_penalty",
+    "frequencyPenalty": "frequency_penalty",
+    "responseLogprobs": "logprobs",
+    "logprobs": "top_logprobs",
+}
+SHAPED = ("responseMimeType", "responseSchema", "responseJsonSchema")
+OTHERS = frozenset({*SHAPED, "stopSequences", "thinkingConfig", "responseModalities"})
+LEVELS: dict[str, Effort] = {"MINIMAL": "minimal", "LOW": "low", "MEDIUM": "medium", "HIGH": "high"}
+MODES = {"AUTO": "auto", "NONE": "none", "ANY": "required", "VALIDATED": "auto"}
+FIELDS = {
+    **{f"{ours}": f"generationConfig.{theirs}" for theirs, ours in NUMBERS.items()},
+    "stop": "generationConfig.stopSequences",
+    "reasoning_effort": "generationConfig.thinkingConfig",
+    "thinking_budget": "generationConfig.thinkingConfig",
+    "thinking": "generationConfig.thinkingConfig",
+    "response_format": "generationConfig.responseSchema",
+    "modalities": "generationConfig.responseModalities",
+    "web_search_options": "tools",
+    "tool_choice": "toolConfig",
+    "messages": "contents",
+}
+"""Chat's names of what a provider cannot take, as these clients call them."""
+_document = msgspec.json.Decoder(Fields)
+
+
+def field(name: str) -> str:
+    """A field that a provider's rules name, as this wire's clients know it."""
+    for end, letter in enumerate(name):
+        if letter in ".[":
+            return FIELDS.get(name[:end], name[:end]) + name[end:]
+    return FIELDS.get(name, name)
+
+
+def read(body: bytes) -> Conversation:
+    """Raises InvalidRequest."""
+    try:
+        wire = _camel(_document.decode(body))
+    except msgspec.ValidationError:
+        raise InvalidRequest("The request body must be a JSON object.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
+    if wire.get("cachedContent"):
+        raise InvalidRequest(
+            "`cachedContent` is kept at Google; this provider cannot take it.", "cachedContent", UNSUPPORTED
+        )
+    unknown = [name for name, value in wire.items() if name not in KNOWN and name not in OURS and value is not None]
+    given = Contents()
+    try:
+        messages = [*_system(wire, given), *_messages(wire, given)]
+        tools, searches = _tools(wire.get("tools") or [])
+        config: Fields = wire.get("generationConfig") or {}
+        options = _options(config, searches, unknown)
+        choice, format_ = _choice(wire.get("toolConfig") or {}), _format(config)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InvalidRequest(f"The request is not one of generateContent: {error}.") from None
+    return Conversation(
+        model=wire["model"],
+        messages=tuple(messages),
+        tools=tools,
+        tool_choice=choice,
+        response_format=format_,
+        options=options,
+        stream=bool(wire.get("stream")),
+        include_usage=True,
+        unknown=tuple(unknown),
+    )
+
+
+def _camel(given: Any) -> Any:
+    if isinstance(given, list):
+        return [_camel(one) for one in given]
+    if not isinstance(given, dict):
+        return given
+    found: Fields = {}
+    for name, value in given.items():
+        first, *rest = name.split("_") if name not in OURS else (name,)
+        key = first + "".join([word.capitalize() for word in rest])
+        found[key] = value if key in FREE else _camel(value)
+    return found
+
+
+def _system(wire: Fields, given: Contents) -> list[Message]:
+    instruction = wire.get("systemInstruction")
+    if not instruction:
+        return []
+    parts = [Text(instruction)] if isinstance(instruction, str) else given.parts(instruction, "systemInstruction")
+    if not all(isinstance(part, Text) for part in parts):
+        raise InvalidRequest("`systemInstruction` must be text.", "systemInstruction")
+    return [Message("system", tuple(parts), place="systemInstruction")]
+
+
+def _messages(wire: Fields, given: Contents) -> list[Message]:
+    contents = wire.get("contents")
+    if not isinstance(contents, list) or not contents:
+        raise InvalidRequest("`contents` must hold at least one content.", "contents")
+    return [given.message(content, f"contents[{number}]") for number, content in enumerate(contents)]
+
+
+def _tools(given: list[Fields]) -> tuple[tuple[Tool, ...], bool]:
+    """The tools, and whether Google's search is among them."""
+    found: list[Tool] = []
+    searches = False
+    for tool in given:
+        for kind, value in tool.items():
+            if kind == "functionDeclarations":
+                found.extend([_function(one) for one in value])
+            elif kind == "googleSearch" and not value:
+                searches = True
+            elif value is not None:
+                found.append(Tool(kind, native=Native("google", {kind: value})))
+    return tuple(found), searches
+
+
+def _function(given: Fields) -> Tool:
+    schema = given.get("parametersJsonSchema")
+    if schema is None and given.get("parameters") is not None:
+        schema = json_schema(given["parameters"])
+    return Tool(given["name"], given.get("description"), schema)
+
+
+def _choice(config: Fields) -> ToolChoice | None:
+    calling = config.get("functionCallingConfig") or {}
+    mode = MODES.get(calling.get("mode") or "")
+    if mode is None:
+        return None
+    names = tuple(calling.get("allowedFunctionNames") or ())
+    if mode == "required" and len(names) == 1:
+        return ToolChoice("named", names)
+    return ToolChoice(mode, names)  # type: ignore[arg-type]
+
+
+def _format(config: Fields) -> ResponseFormat | None:
+    kind = config.get("responseMimeType")
+    schema = config.get("responseJsonSchema")
+    if schema is None and config.get("responseSchema") is not None:
+        schema = json_schema(config["responseSchema"])
+    if kind in (None, "text/plain"):
+        return None
+    if kind not in ("application/json", "text/x.enum"):
+        raise InvalidRequest(
+            f"`generationConfig.responseMimeType`: {kind} is not offered here.", "generationConfig.responseMimeType"
+        )
+    return ResponseFormat("json") if schema is None else ResponseFormat("schema", "answer", None, schema)
+
+
+def _options(config: Fields, searches: bool, unknown: list[str]) -> Options:
+    known = NUMBERS.keys() | OTHERS
+    unknown += [f"generationConfig.{name}" for name, value in config.items() if name not in known and value is not None]
+    thinking = config.get("thinkingConfig") or {}
+    budget = thinking.get("thinkingBudget")
+    modalities = tuple([kind.lower() for kind in config.get("responseModalities") or ()])
+    return Options(
+        **{ours: config[theirs] for theirs, ours in NUMBERS.items() if config.get(theirs) is not None},
+        stop=tuple(config.get("stopSequences") or ()),
+        reasoning_effort=LEVELS.get(str(thinking.get("thinkingLevel", "")).upper()),
+        thinking_budget=budget if budget is not None and budget >= 0 else None,
+        modalities=() if modalities == ("text",) else modalities,
+        web_search_options={} if searches else None,
+    )
