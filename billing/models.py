@@ -122,6 +122,11 @@ class ApiKey(models.Model):
     tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
     burst = models.PositiveIntegerField(null=True, blank=True, help_text="At once; empty: a minute's worth.")
     concurrent_requests = models.PositiveIntegerField(null=True, blank=True)
+    show_cost = models.BooleanField(
+        "show cost",
+        default=False,
+        help_text="The usage of each reply says what it cost, as if each request asked.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)

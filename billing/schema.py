@@ -72,6 +72,7 @@ class ApiKey(graphene.ObjectType):
     tokens_per_minute = graphene.Int()
     burst = graphene.Int(description="Requests that may come at once; without it, a minute's worth.")
     concurrent_requests = graphene.Int()
+    show_cost = graphene.Boolean(required=True, description="The usage of each reply says what it cost.")
     created_at = graphene.DateTime(required=True)
     expires_at = graphene.DateTime()
     revoked_at = graphene.DateTime()
@@ -103,6 +104,7 @@ class ApiKeyInput(graphene.InputObjectType):
     tokens_per_minute = graphene.Int()
     burst = graphene.Int()
     concurrent_requests = graphene.Int()
+    show_cost = graphene.Boolean(description="Say in the usage of each reply what it cost; false by default.")
     expires_at = graphene.DateTime()
 
 
@@ -181,6 +183,7 @@ def _key_settings(given: dict[str, Any]) -> ApiKeySettings:
             given.get("burst"),
             given.get("concurrent_requests"),
         ),
+        show_cost=bool(given.get("show_cost")),
     )
 
 

@@ -101,6 +101,7 @@ def _api_key(row: ApiKey) -> snapshot.ApiKey:
         tuple(row.allowed_models),
         expires_at,
         Limits(row.requests_per_minute, row.tokens_per_minute, row.burst, row.concurrent_requests),
+        row.show_cost,
     )
 
 

@@ -41,7 +41,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = ApiKey
-        fields = ("name", "user", "project", "scopes", "allowed_models", "expires_at", *LIMITS)
+        fields = ("name", "user", "project", "scopes", "allowed_models", "expires_at", "show_cost", *LIMITS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -71,6 +71,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
             tuple(given["allowed_models"]),
             given["expires_at"] if with_expiry else None,
             Limits(*(given[name] for name in LIMITS)),
+            given["show_cost"],
         )
 
 
@@ -82,7 +83,7 @@ class ApiKeyAdmin(ModelAdmin):
     search_fields = ("name", "hint", "=user", "=project")
     readonly_fields = ("hint", "created_at", "revoked_at", "last_used_at")
     fieldsets = (
-        (None, {"fields": ("name", "user", "project", "scopes", "allowed_models", "expires_at")}),
+        (None, {"fields": ("name", "user", "project", "scopes", "allowed_models", "expires_at", "show_cost")}),
         ("Limits, over all gateways together", {"fields": LIMITS}),
         ("About this key", {"fields": ("hint", "created_at", "revoked_at", "last_used_at")}),
     )

@@ -56,6 +56,8 @@ class ApiKeySettings(msgspec.Struct, frozen=True):
     """Empty: all."""
     expires_at: datetime | None = None
     limits: Limits = Limits()
+    show_cost: bool = False
+    """Whether `usage` of each reply says what it cost, as if every request had asked for it."""
 
 
 def make_key(randomness: bytes) -> str:

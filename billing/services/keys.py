@@ -76,7 +76,7 @@ def _changing() -> Iterator[None]:
 def _fill(row: ApiKey, settings: ApiKeySettings) -> None:
     row.name, row.user, row.project = settings.name, settings.user, settings.project
     row.scopes, row.allowed_models = list(settings.scopes), list(settings.models)
-    row.expires_at = settings.expires_at
+    row.expires_at, row.show_cost = settings.expires_at, settings.show_cost
     limits = settings.limits
     row.requests_per_minute, row.tokens_per_minute = limits.requests_per_minute, limits.tokens_per_minute
     row.burst, row.concurrent_requests = limits.burst, limits.concurrent_requests

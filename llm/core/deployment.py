@@ -1,5 +1,7 @@
 """One model at one provider, with what every call needs prepared as bytes. Made once per snapshot by `routing.py`."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from llm.core.snapshot import Model, Provider
@@ -29,3 +31,10 @@ class Deployment:
 def header_value(text: str) -> bytes:
     """Text as it may stand in a header: printable ASCII, anything else as `?`."""
     return "".join(char if " " <= char <= "~" else "?" for char in text).encode("ascii")
+
+
+def permitted(deployments: Sequence[Deployment], allowed: tuple[str, ...]) -> Sequence[Deployment]:
+    """Those a key may use that is allowed these models only, as `model` or `provider/model`; () allows all."""
+    if not allowed:
+        return deployments
+    return [one for one in deployments if one.model.id in allowed or f"{one.provider.name}/{one.model.id}" in allowed]

@@ -77,6 +77,8 @@ class ApiKey(msgspec.Struct, frozen=True, omit_defaults=True):
     expires_at: int | None = None
     """Unix nanoseconds; the worker's own clock decides."""
     limits: Limits = Limits()
+    show_cost: bool = False
+    """Replies say what they cost, whether or not the request asks."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from billing.core.keys import PREFIX, SCOPES, Limits, digest, well_formed
-from llm.core.deployment import Deployment
+from llm.core.deployment import Deployment, permitted
 from llm.core.errors import Forbidden, InvalidKey
 from llm.core.internal import agents_token
 from llm.core.snapshot import ApiKey, Snapshot
@@ -122,8 +122,7 @@ def permit(key: ApiKey | None, candidates: Sequence[Deployment], model: str) -> 
     """The candidates the key may use, in their order. Raises Forbidden when there is none."""
     if key is None or not key.models:
         return candidates
-    allowed = key.models
-    found = [one for one in candidates if one.model.id in allowed or f"{one.provider.name}/{one.model.id}" in allowed]
+    found = permitted(candidates, key.models)
     if not found:
         raise Forbidden(f"This API key may not use the model `{model}`.", "model_not_allowed")
     return found

@@ -156,17 +156,22 @@ class Endpoint:
         models = self._gateway.models
         if models is None:
             raise Unavailable("This gateway has no configuration yet.", 2, "no_configuration")
-        exchange.respond(200, [JSON], models.body)
+        exchange.respond(200, [JSON], models.body(self._allowed(exchange)))
 
     def _model(self, exchange: Exchange) -> None:
         models = self._gateway.models
         if models is None:
             raise Unavailable("This gateway has no configuration yet.", 2, "no_configuration")
         name = unquote(exchange.path.removeprefix(b"/v1/models/").decode("utf-8", "replace"))
-        body = models.one(name)
+        body = models.one(name, self._allowed(exchange))
         if body is None:
             raise ModelNotFound(name[:200])
         exchange.respond(200, [JSON], body)
+
+    def _allowed(self, exchange: Exchange) -> tuple[str, ...]:
+        """The only models the caller may use; (): all."""
+        key = self._gateway.admission.authenticate(exchange)
+        return () if key is None else key.models
 
     def _health(self, exchange: Exchange) -> None:
         exchange.respond(200, [JSON], msgspec.json.encode(self._gateway.status()))

@@ -27,6 +27,7 @@ from llm.core.dialects.registry import DIALECTS
 from llm.core.dialects.translation import Outgoing
 from llm.core.errors import InvalidRequest, LlmError, ProviderError
 from llm.core.operations import Attempt, Operation
+from llm.core.operations.operation import UsageWish
 from llm.core.retry_after import read_retry_after
 from llm.gateway import attempts, streams
 from llm.gateway.admission import permit
@@ -57,6 +58,8 @@ async def answer(exchange: Exchange, gateway: Gateway, operation: Operation) -> 
         candidates = routing.choose(operation, call.request, catalogue)  # strategies rank here
         if call.key is not None:
             candidates = permit(call.key, candidates, call.request.model)
+            if call.key.show_cost and call.request.usage is msgspec.UNSET:
+                call.request.usage = UsageWish(True)
         if call.request.stream:
             call.stream = streams.Relay(call, gateway)
         # reserve: the worst case (request.output_limit, request.choices) of this call, from a lease

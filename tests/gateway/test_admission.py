@@ -14,6 +14,7 @@ from llm.gateway.settings import Settings
 from tests.gateway.client import CHAT, get, post
 from tests.gateway.conftest import Running
 from tests.gateway.control import SECRET, snapshot
+from tests.gateway.provider import DONE, chunk, stream, usage_chunk
 
 KEY, OTHER = make_key(b"k" * 20), make_key(b"o" * 20)
 SIGNED = {"Authorization": f"Bearer {KEY}"}
@@ -116,6 +117,46 @@ async def test_a_missing_scope_and_a_model_that_is_not_allowed_are_403(gateway: 
     for version, name in enumerate(["gpt-4", "acme/gpt-4"], start=4):
         await grant(gateway, a_key(models=(name,)), version=version)
         assert (await gateway.ask(post(**SIGNED))).status == 200
+
+
+async def test_a_key_is_shown_only_the_models_it_may_use(gateway: Running, required: bool) -> None:
+    new = snapshot(gateway.provider.url, 2)
+    second = msgspec.structs.replace(new.models[0], id="gpt-5")
+    key, other = a_key(models=("gpt-5", "nobody/gpt-4")), a_key(id="13", digest=digest(OTHER))
+    await gateway.configure(msgspec.structs.replace(new, models=(*new.models, second), api_keys=(key, other)))
+
+    async def listed(**headers: str) -> set[str]:
+        return {one["id"] for one in (await gateway.ask(get("/v1/models", **headers), "GET")).json["data"]}
+
+    assert {"gpt-4", "gpt-5", "auto"} <= await listed(Authorization=f"Bearer {OTHER}")
+    own = await listed(**SIGNED)
+    assert {"gpt-5", "auto"} <= own
+    assert "gpt-4" not in own
+    if not required:
+        assert "gpt-4" in await listed()
+    for name, status in (("gpt-5", 200), ("acme/gpt-5", 200), ("auto", 200), ("gpt-4", 404), ("acme/gpt-4", 404)):
+        assert (await gateway.ask(get(f"/v1/models/{name}", **SIGNED), "GET")).status == status
+    await grant(gateway, a_key(models=("gpt-9",)), version=3)
+    assert await listed(**SIGNED) == set(), "virtual models would have nothing to choose among"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_key_may_ask_for_the_cost_with_every_request(gateway: Running, streamed: bool) -> None:
+    await grant(gateway, a_key(show_cost=True))
+    if streamed:
+        gateway.provider.answers = [stream(chunk("Hi"), chunk(None, "stop"), usage_chunk(), DONE)]
+
+    async def shown(**members: object) -> bool:
+        answer = await gateway.ask(post({**CHAT, "stream": streamed, **members}, **SIGNED))
+        assert answer.status == 200
+        return b'"cost":0.00099' in answer.body
+
+    assert await shown()
+    assert not await shown(usage={"include": False}), "what the request says wins"
+    assert await shown(usage={"include": True})
+    assert all("usage" not in request.json for request in gateway.provider.requests)
+    await grant(gateway, a_key(), version=3)
+    assert not await shown()
 
 
 async def test_what_else_needs_a_key_where_one_is_required(gateway: Running, required: bool) -> None:

@@ -1,5 +1,6 @@
 """`manage.py apikey create|list|revoke`: API keys of clients from the command line. A key is printed once."""
 
+from argparse import ArgumentTypeError
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from billing import selectors, services
 from billing.core.errors import BillingError
 from billing.core.keys import SCOPES, ApiKeySettings, Limits
 
+COLUMNS = ("id", "key", "state", "expires", "last used", "scopes", "models", "name")
 LIMITS = ("requests_per_minute", "tokens_per_minute", "burst", "concurrent_requests")
 
 
@@ -28,6 +30,7 @@ class Command(BaseCommand):
         create.add_argument("--tokens-per-minute", type=int)
         create.add_argument("--burst", type=int, help="requests that may come at once; else a minute's worth")
         create.add_argument("--concurrent-requests", type=int)
+        create.add_argument("--show-cost", action="store_true", help="say in the usage of each reply what it cost")
         commands.add_parser("list", help="all keys; never the keys themselves")
         revoke = commands.add_parser("revoke", help="refuse a key from now on")
         revoke.add_argument("id", help="as in the list")
@@ -47,6 +50,7 @@ class Command(BaseCommand):
             tuple(options["models"]),
             options["expires"],
             Limits(*(options[name] for name in LIMITS)),
+            options["show_cost"],
         )
         row, key = services.create_key(settings)
         self.stdout.write(key)
@@ -54,18 +58,37 @@ class Command(BaseCommand):
             f"API key {row.pk} was made. It is shown this once: only its hash is kept. Gateways "
             "know it within a second."
         )
+        if row.expires_at is not None:
+            self.stderr.write(f"It expires at {_shown(row.expires_at)}.")
+        if row.allowed_models:
+            self.stderr.write(f"It may use {', '.join(row.allowed_models)} only: names as GET /v1/models shows them.")
 
     def _list(self, options: dict[str, Any]) -> None:
-        for row in selectors.list_keys():
+        rows = selectors.list_keys()
+        if not rows:
+            self.stdout.write("There are no API keys. Make one: manage.py apikey create NAME")
+            return
+        self.stdout.write("\t".join(COLUMNS))
+        for row in rows:
             state = "revoked" if row.revoked_at else "expired" if row.expired(datetime.now(UTC)) else "valid"
-            used = f"last used {row.last_used_at:%Y-%m-%d %H:%M}" if row.last_used_at else "never used"
-            self.stdout.write(f"{row.pk}\t{row.hint}\t{state}\t{used}\t{','.join(row.scopes)}\t{row.name}")
+            columns = (
+                *(row.pk, row.hint, state, _shown(row.expires_at), _shown(row.last_used_at)),
+                *(",".join(row.scopes), ",".join(row.allowed_models) or "all", row.name),
+            )
+            self.stdout.write("\t".join(map(str, columns)))
 
     def _revoke(self, options: dict[str, Any]) -> None:
         row = services.revoke_key(options["id"])
         self.stdout.write(f"API key {row.pk} ({row.name}) is revoked; gateways refuse it within a second.")
 
 
+def _shown(moment: datetime | None) -> str:
+    return "never" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no date: write 2030-01-31 or 2030-01-31T12:00:00+00:00") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,6 +1,7 @@
 """API keys of clients: services, snapshot, GraphQL, command and admin. The key itself is shown once and never kept."""
 
 import io
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,6 +44,51 @@ def test_a_key_is_stored_as_its_hash_only_and_travels_in_a_newer_snapshot() -> N
     assert after.version > before.version
     (sent,) = after.api_keys
     assert (sent.id, sent.digest, sent.user, sent.models) == (str(row.pk), digest(key), "anna", ("gpt-4",))
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_key_may_have_the_cost_shown(shown: bool) -> None:
+    made = run(CREATE.replace("user }", "user showCost }"), input={"name": "ci", "showCost": shown})["createApiKey"]
+    assert made["apiKey"]["showCost"] is shown
+    assert [key.show_cost for key in snapshots.build_snapshot().api_keys] == [shown]
+    call_command(
+        "apikey", "create", "two", *(["--show-cost"] if shown else []), stdout=io.StringIO(), stderr=io.StringIO()
+    )
+    assert [key.show_cost for key in snapshots.build_snapshot().api_keys] == [shown, shown]
+
+
+def test_the_list_says_what_the_columns_are_and_when_a_key_expires() -> None:
+    shown = io.StringIO()
+    call_command("apikey", "list", stdout=shown)
+    assert shown.getvalue() == "There are no API keys. Make one: manage.py apikey create NAME\n"
+    services.create_key(ApiKeySettings("ci", models=("gpt-4",), expires_at=datetime(2999, 1, 31, tzinfo=UTC)))
+    shown = io.StringIO()
+    call_command("apikey", "list", stdout=shown)
+    head, row = (line.split("\t") for line in shown.getvalue().splitlines())
+    assert head == ["id", "key", "state", "expires", "last used", "scopes", "models", "name"]
+    assert row[2:] == ["valid", "2999-01-31 00:00 UTC", "never", "chat", "gpt-4", "ci"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--expires", "tomorrow", "'tomorrow' is no date: write 2030-01-31 or 2030-01-31T12:00:00+00:00"),
+        ("--expires", "2001-01-31", "has passed"),
+        ("--model", "no such model", "no name of a model"),
+    ],
+)
+def test_the_command_says_what_is_wrong_with_an_option(option: str, value: str, said: str) -> None:
+    with pytest.raises(CommandError, match=re.escape(said)):
+        call_command("apikey", "create", "ci", option, value)
+    assert not ApiKey.objects.exists()
+
+
+def test_the_command_says_what_the_new_key_may_and_until_when() -> None:
+    said = io.StringIO()
+    options = ("--model", "gpt-4", "--expires", "2999-01-31")
+    call_command("apikey", "create", "ci", *options, stdout=io.StringIO(), stderr=said)
+    assert "It expires at 2999-01-31 00:00 UTC." in said.getvalue()
+    assert "It may use gpt-4 only" in said.getvalue()
 
 
 def test_revoked_and_expired_keys_leave_the_snapshot() -> None:
@@ -103,7 +149,8 @@ def test_the_command_makes_lists_and_revokes() -> None:
     call_command("apikey", "revoke", str(row.pk), stdout=io.StringIO())
     listed = io.StringIO()
     call_command("apikey", "list", stdout=listed)
-    assert listed.getvalue() == f"{row.pk}\t{row.hint}\trevoked\tnever used\tchat\tci\n"
+    shown = f"{row.pk}\t{row.hint}\trevoked\t2999-01-01 00:00 UTC\tnever\tchat\tall\tci\n"
+    assert listed.getvalue().partition("\n")[2] == shown
     with pytest.raises(CommandError, match="There is no API key '77'"):
         call_command("apikey", "revoke", "77")
 
