@@ -36,7 +36,7 @@ def take(request: HttpRequest, webhook_id: str) -> HttpResponse:
         if status == 500:
             logger.error("Webhook %s: %s", webhook_id, error)
         return _said(status, error.code, str(error))
-    return JsonResponse({"tokenId": taken.token_id, "duplicate": taken.duplicate})
+    return JsonResponse({"tokenId": taken.token_id, "moved": taken.moved, "duplicate": taken.duplicate})
 
 
 def _status(error: WorkflowError) -> int:

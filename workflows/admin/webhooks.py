@@ -38,9 +38,9 @@ class WebhookAdmin(ModelAdmin):
 
 @admin.register(IncomingWebhook)
 class IncomingWebhookAdmin(WebhookAdmin):
-    list_display = ("name", "path", "workflow", "transition", "enabled", "created_at")
+    list_display = ("name", "path", "workflow", "transition", "signal", "enabled", "created_at")
     list_select_related = ("workflow",)
-    fields = ("name", "path", "workflow", "transition", "token_field", "enabled", "created_at")
+    fields = ("name", "path", "workflow", "transition", "signal", "token_field", "enabled", "created_at")
 
     @display(description="path")  # type: ignore[untyped-decorator]
     def path(self, hook: IncomingWebhook) -> str:

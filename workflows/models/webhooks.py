@@ -8,12 +8,20 @@ from workflows.models.engine import Workflow
 
 
 class IncomingWebhook(models.Model):
-    """An address others post to: each message opens a case, or fires a transition with the token it names."""
+    """An address others post to: a message opens a case, fires a transition with the token it names, or is a signal."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=100, unique=True)
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="incoming_webhooks")
-    transition = models.CharField(max_length=200, blank=True, default="", help_text="Empty: a message opens a case.")
+    transition = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="The transition a message fires. Empty, and no signal: it opens a case.",
+    )
+    signal = models.CharField(
+        max_length=200, blank=True, default="", help_text="The signal a message is, for the cases that wait for it."
+    )
     token_field = models.CharField(
         max_length=200, default="tokenId", help_text="Where in the body the token's id stands, e.g. order.token."
     )

@@ -220,7 +220,7 @@ def _end_step(
     key = f"{EFFECT_KEY}{effect.pk}:ends:{effect.attempt}"
     entry = replace(entry, transition=step.transition_for(outcome), idempotency_key=key)
     try:
-        fire_locked(case, entry, metadata)
+        fire_locked(case, entry, metadata, at_any_time=True)
     except (NotEnabled, UnknownTransition, BadInput) as error:  # raised before anything is written
         return f"The outcome {outcome} was refused: {error}"[:ERROR_LENGTH]
     return ""

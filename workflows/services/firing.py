@@ -120,9 +120,11 @@ def fire_locked(
     *,
     seen_version: int | None = None,
     expected_version: int | None = None,
+    at_any_time: bool = False,
 ) -> Firing:
     """Fire `entry.transition` with `entry.token_id`, and what follows by itself. The caller holds the case's lock.
 
+    `at_any_time`: also before its interval, as when work outside says by itself that its time is over.
     UnknownTransition, NotEnabled, TokenConflict and BadInput are raised before anything is written.
     """
     net = selectors.net_of(case.version)
@@ -136,7 +138,7 @@ def fire_locked(
     if token is None:
         raise _gone(entry, transition, seen_version)
     clock = entry.now.timestamp()
-    binding = find_binding(net, transition, marking, token, clock)
+    binding = find_binding(net, transition, marking, token, None if at_any_time else clock)
     if isinstance(binding, list):
         if seen_version is not None and token.version != seen_version:
             raise _conflict(entry.token_id, token, "another firing was faster", binding)

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from workflows.core.payload import checked_object, checked_text
 from workflows.core.webhooks import SECRET_BYTES, is_secret, new_secret, verify
 from workflows.models import Firing, IncomingWebhook, WebhookReceipt, WebhookSubscription
 from workflows.services.firing import create_token, fire
+from workflows.services.signals import signal
 
 PURPOSE = "circuit-breaker webhooks v1"
 NAME_LENGTH, URL_LENGTH = 100, 500
@@ -54,18 +56,31 @@ class Taken:
     """What became of a message."""
 
     token_id: str | None
+    """The token that was made or moved; None for a signal."""
     duplicate: bool
+    moved: int
+    """Tokens it made or moved, when it was first taken."""
 
 
 def add_incoming_webhook(
-    name: str, workflow_id: str, *, transition: str = "", token_field: str = TOKEN_FIELD, secret: str | None = None
+    name: str,
+    workflow_id: str,
+    *,
+    transition: str = "",
+    signal: str = "",
+    token_field: str = TOKEN_FIELD,
+    secret: str | None = None,
 ) -> tuple[IncomingWebhook, str]:
-    """An address that opens cases of a workflow, or fires its transition; with its secret, a new one or the given.
+    """An address that opens cases of a workflow, fires its transition or sends its cases a signal; and its secret.
 
     Raises BadInput, WorkflowNotFound, UnknownTransition.
     """
     checked_text(name, "name", NAME_LENGTH)
     checked_text(token_field, "tokenField")
+    if signal:
+        checked_text(signal, "signal")
+    if signal and transition:
+        raise BadInput("signal", "a message is either a signal or fires a transition")
     secret = _secret(secret)
     workflow = selectors.existing_workflow(workflow_id)
     if transition:
@@ -78,6 +93,7 @@ def add_incoming_webhook(
             name=name,
             workflow=workflow,
             transition=transition,
+            signal=signal,
             token_field=token_field,
             sealed=sealing.seal(secret, settings.SECRET_KEY, PURPOSE),
             created_at=timezone.now(),
@@ -139,20 +155,37 @@ def take_message(webhook_id: str, headers: Mapping[str, str], body: bytes, now: 
     hook = _existing(webhook_id)
     message_id = verify(open_secret(hook.sealed), headers, body, now.timestamp())
     given = _body(body)
+    if hook.signal:
+        return _signalled(hook, message_id, given, now)
     with transaction.atomic():
         receipt, new = WebhookReceipt.objects.get_or_create(
             webhook=hook, message_id=message_id, defaults={"received_at": now}
         )
         if new:
-            by = f"webhook:{hook.name}"
             if hook.transition:
-                token_id = _named_token(given, hook)
-                token = fire(token_id, hook.transition, given, triggered_by=by)
+                token = fire(_named_token(given, hook), hook.transition, given, triggered_by=f"webhook:{hook.name}")
             else:
-                token = create_token(hook.workflow_id, data=given, triggered_by=by)
+                token = create_token(hook.workflow_id, data=given, triggered_by=f"webhook:{hook.name}")
             receipt.token_id = token.pk
             receipt.save(update_fields=["token_id"])
-    return Taken(str(receipt.token_id) if receipt.token_id else None, duplicate=not new)
+    return Taken(str(receipt.token_id) if receipt.token_id else None, duplicate=not new, moved=int(new))
+
+
+def _signalled(hook: IncomingWebhook, message_id: str, given: dict[str, Any], now: datetime) -> Taken:
+    """A transaction for each case, so the receipt comes last: a message that broke off half-way may come again, and its
+    key keeps those who heard it from hearing it twice."""
+    if WebhookReceipt.objects.filter(webhook=hook, message_id=message_id).exists():
+        return Taken(None, duplicate=True, moved=0)
+    moved = signal(
+        hook.signal,
+        workflow_id=hook.workflow_id,
+        correlation=given,
+        data=given,
+        idempotency_key=sha256(f"{hook.pk}:{message_id}".encode()).hexdigest(),
+        triggered_by=f"webhook:{hook.name}",
+    )
+    WebhookReceipt.objects.get_or_create(webhook=hook, message_id=message_id, defaults={"received_at": now})
+    return Taken(None, duplicate=False, moved=len(moved))
 
 
 def forget_receipts(now: datetime) -> int:

@@ -515,6 +515,36 @@ def test_a_step_hands_in_its_input_and_its_time_limit_is_the_outcome_timeout(all
     assert (ended.outcome, ended.metadata) == ("timeout", {"error": error})
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("program", "place", "data", "error"),
+    [
+        (
+            "import json, sys; print(json.dumps({'half': json.load(sys.stdin)['n'] / 2}))",
+            "done",
+            {"n": 8, "half": 4},
+            None,
+        ),
+        ("import sys; sys.exit('no luck')", "broken", {"n": 8}, "shrink ended with exit code 1. It said: no luck"),
+        ("import time; time.sleep(60)", "late", {"n": 8}, "shrink was stopped after 0.5 s."),
+    ],
+)
+def test_a_function_is_a_step_with_an_outcome(
+    allow: Allow, program: str, place: str, data: dict[str, Any], error: str | None
+) -> None:
+    allow(shrink={"python": program, "limits": {"seconds": 0.5}})
+    step = {"id": "go", "kind": "function", "fromPlaces": ["new"], "toPlace": "done", "timeout": 30}
+    step |= {"work": {"function": "shrink", "input": {"n": "data.n"}}}
+    step |= {"outcomes": {"failed": ["broken"], "timeout": ["late"]}}
+    places = ["new", "done", "broken", "late"]
+    services.create_workflow({"id": "w", "name": "W", "places": places, "initialPlace": "new", "transitions": [step]})
+    token = services.create_token("w", data={"n": 8})
+    tasks.run_effect(str(OutboxEffect.objects.get(kind="function").pk))
+    token.refresh_from_db()
+    assert (token.place, token.data) == (place, data)
+    assert token.metadata.get("error", {}).get("message") == error
+
+
 def test_an_image_is_run(allow: Allow) -> None:
     runtime = shutil.which("docker") or shutil.which("podman")
     answers = runtime is not None and subprocess.run([runtime, "info"], capture_output=True).returncode == 0

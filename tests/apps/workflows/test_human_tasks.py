@@ -211,7 +211,7 @@ def test_a_person_and_the_deadline_at_the_same_moment_end_it_once() -> None:
         lambda n: tasks.sweep() if n % 2 else services.complete_task(str(task.pk), "bob", {"approved": True}),
     )
     assert all(isinstance(each, int | HumanTask | TaskConflict) for each in outcomes), outcomes
-    assert HumanTask.objects.get().state in ("completed", "expired")
+    assert (HumanTask.objects.get().state, token_of(task).place) in (("completed", "signed"), ("expired", "late"))
     assert Firing.objects.filter(kind__in=(Firing.TASK_COMPLETED, Firing.TASK_EXPIRED)).count() == 1
 
 
@@ -254,6 +254,26 @@ def test_a_worker_that_died_before_it_could_say_that_it_waits_opens_no_second_ta
     task = HumanTask.objects.get()
     assert (task.pk, task.attempt) == (first.pk, 2)
     assert services.complete_task(str(task.pk), "bob", {"approved": True}).state == "completed"
+
+
+def test_an_answer_that_found_no_room_is_handed_in_again() -> None:
+    narrow = signing()
+    narrow["places"] = ["new", {"id": "signed", "capacity": 1}, "late"]
+    narrow["transitions"] += [{"id": "take", "fromPlaces": ["signed"], "toPlace": "late"}]
+    services.create_workflow(narrow)
+    waiting = services.create_token("contract", data={"name": "Ann"})
+    there = services.create_token("contract", place="signed", case_id=str(waiting.case_id))
+    effect = OutboxEffect.objects.get()
+    assert tasks.run_effect(str(effect.pk)) == "waiting"
+    task = HumanTask.objects.get()
+    services.complete_task(str(task.pk), "bob", {"approved": True})
+    effect.refresh_from_db()
+    assert (effect.state, token_of(task).place) == ("failed", "sign.running")
+    services.fire(str(there.pk), "take")
+    services.retry_now(str(effect.pk))
+    assert tasks.run_effect(str(effect.pk)) == "completed"
+    assert (token_of(task).place, token_of(task).data) == ("signed", {"name": "Ann", "approved": True})
+    assert HumanTask.objects.get().completed_by == "bob"
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,39 @@ def test_a_message_fires_a_transition_with_the_token_it_names(papers: Workflow) 
         assert post(hook, secret, odd, message_id="m-3").status_code == 422
 
 
+def test_a_message_is_a_signal_for_the_cases_that_wait_for_it() -> None:
+    parcel = {
+        "id": "parcel",
+        "name": "Parcel",
+        "places": ["packed", "sent"],
+        "initialPlace": "packed",
+        "transitions": [
+            {
+                "id": "send",
+                "kind": "signal",
+                "fromPlaces": ["packed"],
+                "toPlace": "sent",
+                "work": {"signal": "parcel-sent", "correlation": {"order": "data.order"}},
+            }
+        ],
+    }
+    services.create_workflow(parcel)
+    hook, secret = services.add_incoming_webhook("shipped", "parcel", signal="parcel-sent")
+    one, two = (services.create_token("parcel", data={"order": each}) for each in ("A-1", "A-2"))
+    answers = [post(hook, secret, {"order": "A-1", "by": "post"}).json() for _ in range(2)]
+    assert answers == [
+        {"tokenId": None, "moved": 1, "duplicate": False},
+        {"tokenId": None, "moved": 0, "duplicate": True},
+    ]
+    one.refresh_from_db()
+    two.refresh_from_db()
+    assert (one.place, one.data["by"], two.place) == ("sent", "post", "packed")
+    assert Firing.objects.get(transition="send").triggered_by == "webhook:shipped"
+    assert post(hook, secret, {"order": "A-9"}, message_id="m-2").json()["moved"] == 0
+    with pytest.raises(BadInput, match="either a signal or fires"):
+        services.add_incoming_webhook("both", "parcel", signal="x", transition="send")
+
+
 def test_a_token_of_another_workflow_is_out_of_reach(papers: Workflow) -> None:
     other = {"id": "other", "name": "O", "places": ["draft"], "initialPlace": "draft", "transitions": []}
     services.create_workflow(other)

@@ -22,6 +22,7 @@ class Command(BaseCommand):
         receive.add_argument("name")
         receive.add_argument("--workflow", required=True, metavar="ID")
         receive.add_argument("--transition", default="", metavar="ID", help="fire it; without, a message opens a case")
+        receive.add_argument("--signal", default="", metavar="NAME", help="send it to the cases that wait for it")
         receive.add_argument("--token-field", default="tokenId", help="where the token's id stands (%(default)s)")
         receive.add_argument("--secret", help="whsec_…, if the sender has one already")
         send = actions.add_parser("send", help="tell an address of what happens")
@@ -45,6 +46,7 @@ class Command(BaseCommand):
             options["name"],
             options["workflow"],
             transition=options["transition"],
+            signal=options["signal"],
             token_field=options["token_field"],
             secret=options["secret"],
         )
@@ -64,7 +66,8 @@ class Command(BaseCommand):
     def _list(self, options: dict[str, Any]) -> None:
         incoming, outgoing = selectors.webhooks()
         for hook in incoming:
-            does = f"fires {hook.transition}" if hook.transition else "opens a case"
+            signal = f"is the signal {hook.signal}" if hook.signal else ""
+            does = signal or (f"fires {hook.transition}" if hook.transition else "opens a case")
             print(f"in   {hook.name:<24} /hooks/{hook.pk} {does} of {hook.workflow_id}")
         for row in outgoing:
             state = "" if row.enabled else " (off)"
