@@ -197,6 +197,14 @@ def redact(text: str, secret: str | None) -> str:
     return text if len(text) <= 2_000 else text[:2_000] + "…"
 
 
+def redact_error(error: LlmError, secret: str | None) -> None:
+    """The same for all that an error says, where a provider's own words may stand in any member of it."""
+    error.message = redact(error.message, secret)
+    error.kind = redact(error.kind, secret)
+    error.wire_code = error.wire_code and redact(error.wire_code, secret)
+    error.param = error.param and redact(error.param, secret)
+
+
 def _written(secret: str) -> list[str]:
     """The key plain, URL-encoded, and in base64 wherever it begins there, less what its neighbours decide."""
     forms = [secret, quote(secret, safe=""), quote(secret)]

@@ -23,8 +23,11 @@ from tests.acceptance.review import wait_for
 from tests.acceptance.running import ROOT, Running
 
 PROVIDERS = ("openai", "groq", "mistral", "deepseek", "together", "xai", "cerebras", "fireworks", "azure", "cohere")
+PROVIDERS += ("anthropic", "google")
 KEYS = {name: f"sk-{name}+/leak=me~0123456789-{name}" for name in PROVIDERS}
 SECOND = "sk-openai-second+/key=of~several-9876543210"
+OTHER_WIRES = ("anthropic", "google")
+HEADERS = ("api-key", "x-api-key", "x-goog-api-key")
 BY_MUTATION = "sk-nvidia+/given=over~graphql-5432109876"
 MALFORMED = "sk-malformed key-that-cannot-be-sent-1122334455"
 ADMIN = {"username": "admin", "password": "a-long-enough-word"}
@@ -40,14 +43,18 @@ class Hostile(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        self._respond(streamed=b'"stream":true' in body.replace(b" ", b""))
+        streamed = b'"stream":true' in body.replace(b" ", b"") or ":streamGenerateContent" in self.path
+        self._respond(streamed, tools=b'"tools"' in body)
 
-    def _respond(self, streamed: bool) -> None:
-        key = self.headers.get("authorization", "").removeprefix("Bearer ") or self.headers.get("api-key", "")
+    def _respond(self, streamed: bool, tools: bool = False) -> None:
+        own = next(filter(None, [self.headers.get(name) for name in HEADERS]), "")
+        key = self.headers.get("authorization", "").removeprefix("Bearer ") or own
         encoded = [base64.b64encode(key.encode()).decode(), quote(key, safe=""), quote(key), f"Bearer {key}"]
         said = " ".join([key, *encoded, base64.b64encode(f"Bearer {key}".encode()).decode()])
         provider = self.path.split("/")[1]
         error = {"message": f"wrong: {said}", "type": key, "code": key, "param": key}
+        if provider in OTHER_WIRES:
+            return self._respond_on_another_wire(provider, said, key, streamed, tools)
         if provider == "xai":
             return self._send(200, f"<html>{said}</html>".encode(), key)
         if provider == "deepseek":
@@ -58,6 +65,21 @@ class Hostile(BaseHTTPRequestHandler):
             return self._send(200, events, key, "text/event-stream")
         status = {"openai": 401, "groq": 500, "mistral": 500, "azure": 403, "cohere": 302, "fireworks": 429}
         return self._send(status.get(provider, 400), json.dumps({"error": error}).encode(), key)
+
+    def _respond_on_another_wire(self, provider: str, said: str, key: str, streamed: bool, tools: bool) -> None:
+        """Whole: a refusal; with tools: an error with status 200; streamed: an error in band, after a first event."""
+        if provider == "anthropic":
+            error = {"type": "error", "error": {"type": key, "message": said}, "request_id": key}
+            first = {"type": "message_start", "message": {"id": "i", "model": "m", "usage": {"input_tokens": 1}}}
+            begun = [first, {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "a"}}]
+        else:
+            detail = {"@type": key, "reason": key, "metadata": {"consumer": key}}
+            error = {"error": {"code": 400, "message": said, "status": key, "details": [detail]}}
+            begun = [{"candidates": [{"content": {"parts": [{"text": "a"}]}}], "responseId": "i"}]
+        if not streamed:
+            return self._send(200 if tools else 400, json.dumps(error).encode(), key)
+        events = b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in (*begun, error))
+        return self._send(200, events, key, "text/event-stream")
 
     def _send(self, status: int, body: bytes, key: str, kind: str = "application/json", cut: bool = False) -> None:
         self.send_response(status)
@@ -111,6 +133,7 @@ def test_the_search_finds_each_form() -> None:
     assert leaks(b"sk-openai and nothing more") == []
 
 
+@pytest.mark.timeout(300)
 def test_no_key_appears_anywhere(hostile: str, tmp_path: Path) -> None:
     environment = {f"{name.upper()}_API_KEY": key for name, key in KEYS.items()}
     environment |= {f"{name.upper()}_BASE_URL": f"{hostile}/{name}/v1" for name in PROVIDERS}
@@ -144,6 +167,16 @@ def test_no_key_appears_anywhere(hostile: str, tmp_path: Path) -> None:
     assert {name: found for name, text in said.items() if (found := leaks(text))} == {}
 
 
+HI = [{"role": "user", "content": "Hi"}]
+INGRESSES = {
+    "chat/completions": {"messages": HI},
+    "messages": {"messages": HI, "max_tokens": 9},
+    "responses": {"input": "Hi"},
+}
+CHAT = [("chat/completions", INGRESSES["chat/completions"])]
+EVERY_DOOR = ("openai", "cerebras", "together", "azure", *OTHER_WIRES)
+"""Asked by each ingress: one of every wire and of every kind of failure."""
+TOOL = {"type": "function", "function": {"name": "f"}}
 CALLS = "{ costAnalytics { totalCost } }"
 CONFIGURE = "mutation($input: LlmProviderConfigInput!) { configureLlmProvider(input: $input) { id keyCount baseUrl } }"
 HEALTH = "{ llmProviders { id healthStatus { isHealthy problem observedBy checkedAt } models { id } } }"
@@ -176,10 +209,16 @@ def _call_all(product: Running, said: dict[str, bytes]) -> None:
     wait_for(lambda: {row["id"] for row in httpx.get(models).json()["data"]}, lambda there: wanted <= there, timeout=30)
     for name in (*PROVIDERS, "nvidia"):
         for stream in (False, True):
-            body = {"model": f"model-{name}", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
-            answer = httpx.post(f"{product.gateway_url}/v1/chat/completions", json=body, timeout=30)
-            assert answer.status_code >= 400 or (name, stream) == ("together", True), (name, answer.text)
-            _keep(said, f"{name} {stream}", answer)
+            for path, fields in INGRESSES.items() if name in EVERY_DOOR else CHAT:
+                body = {"model": f"model-{name}", **fields, "stream": stream}
+                answer = httpx.post(f"{product.gateway_url}/v1/{path}", json=body, timeout=30)
+                in_band = stream and name in ("together", *OTHER_WIRES)
+                assert answer.status_code >= 400 or in_band, (name, path, answer.text)
+                assert not in_band or b"error" in answer.content
+                _keep(said, f"{name} {path} {stream}", answer)
+    for name in OTHER_WIRES:
+        body = {"model": f"model-{name}", **INGRESSES["chat/completions"], "tools": [TOOL]}
+        _keep(said, f"{name} 200", httpx.post(f"{product.gateway_url}/v1/chat/completions", json=body, timeout=30))
 
 
 def _look_around(product: Running, said: dict[str, bytes]) -> None:

@@ -17,7 +17,7 @@ from llm.core.deployment import header_value
 from llm.core.dialects.client_wires import ClientWire, DeltaWriter
 from llm.core.dialects.crossing import EVENT_STREAM
 from llm.core.dialects.translation import DeltaDecoder, Outgoing, Target, Translator
-from llm.core.errors import UNSUPPORTED, InvalidRequest, LlmError, ProviderError, redact
+from llm.core.errors import UNSUPPORTED, InvalidRequest, LlmError, ProviderError, redact_error
 from llm.core.operations import Attempt
 from llm.core.operations.usage import with_cost
 
@@ -89,7 +89,7 @@ class Bridge:
         try:
             reply = self._translator.decode(body, attempt.id)
         except ProviderError as error:
-            error.message = redact(error.message, attempt.secret)
+            redact_error(error, attempt.secret)
             raise
         written, dropped = self._client.write(attempt, reply)
         if attempt.request.usage is not UNSET and attempt.request.wants_cost:
@@ -101,7 +101,9 @@ class Bridge:
         return BridgedStream(attempt, deltas, self._client.writer(attempt))
 
     def decode_error(self, attempt: Attempt, status: int, body: bytes) -> ProviderError:
-        return self._translator.decode_error(status, body, attempt.provider, attempt.secret)
+        error = self._translator.decode_error(status, body, attempt.provider, attempt.secret)
+        redact_error(error, attempt.secret)
+        return error
 
 
 class BridgedStream:
@@ -127,6 +129,8 @@ class BridgedStream:
 
     @property
     def error(self) -> ProviderError | None:
+        if self._deltas.error is not None:
+            redact_error(self._deltas.error, self._attempt.secret)
         return self._deltas.error
 
     @property

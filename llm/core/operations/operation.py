@@ -87,6 +87,10 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     def provider(self) -> str:
         return self.deployment.provider.name
 
+    def __repr__(self) -> str:
+        """Without the key, and without what the client said."""
+        return f"Attempt({self.id!r}, {self.operation.name!r}, {self.provider!r}, {self.deployment.model.id!r})"
+
 
 DecodeError = Callable[[Attempt, int, bytes], ProviderError]
 """How a dialect reads a provider's error: the attempt, the status, the error as JSON."""

@@ -26,7 +26,7 @@ from llm.core.deltas import (
     UsageDelta,
 )
 from llm.core.dialects.translation import broken, made_id, refused
-from llm.core.errors import ProviderBroken, ProviderError
+from llm.core.errors import ProviderBroken, ProviderError, redact
 from llm.core.operations.usage import in_buckets
 
 Fields = dict[str, Any]
@@ -93,7 +93,8 @@ def decode_error(status: int, body: bytes, provider: str, secret: str | None) ->
         status or 502, told, provider, secret, kind=_text(fields.get("type")), code=_text(fields.get("code"))
     )
     if refusal.wire_code != "provider_authentication_failed":
-        refusal.param = _text(fields.get("param"))
+        param = _text(fields.get("param"))
+        refusal.param = param and redact(param, secret)
     return refusal
 
 
