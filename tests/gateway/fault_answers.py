@@ -123,7 +123,7 @@ def _message_events(body: bytes) -> Read:
     assert rest == b""
     read, usage = Read(), {}
     for event in events:
-        named, data = event.split(b"\n")
+        named, data = [line for line in event.split(b"\n") if not line.startswith(b":")]  # a comment: what is lost
         told = json.loads(data.removeprefix(b"data: "))
         assert named == b"event: " + told["type"].encode()
         read.kinds.append(told["type"])

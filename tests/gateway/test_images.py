@@ -234,3 +234,16 @@ async def test_a_refused_image_is_the_clients_400(gateway: Running) -> None:
     assert (reply.status, reply.error["code"]) == (400, "invalid_image_url")
     assert gateway.provider.requests == []
     assert msgspec.json.decode(reply.body)["error"]["param"] == "messages"
+
+
+async def test_a_refusal_after_images_were_fetched_names_the_clients_own_message(gateway: Running) -> None:
+    await gateway.configure(configuration(gateway.provider.url.removesuffix("/v1"), TRANSLATED))
+    async with hosting() as host:
+        gateway.worker.gateway.images = host.fetcher()
+        image = {"type": "image", "source": {"type": "url", "url": host.url}}
+        call = {"type": "tool_use", "id": "t1", "name": "look", "input": ["no", "object"]}
+        asked = [{"role": "user", "content": [image]}, {"role": "assistant", "content": [call]}]
+        body = {"model": "m-ollama", "max_tokens": 5, "system": "Be brief.", "messages": asked}
+        reply = await gateway.ask(post(body, "/v1/messages"))
+    assert reply.status == 400
+    assert "`messages[1].tool_calls`" in reply.json["error"]["message"]

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET
 
 from billing.core.pricing import Usage
-from llm.core.conversation import Conversation, Image, Message, Part, ToolResult
+from llm.core.conversation import Conversation, Image, Part, ToolResult
 from llm.core.deltas import ArgumentsDelta, Delta, Finished, RefusalDelta, TextDelta, ThinkingDelta
 from llm.core.deployment import header_value
 from llm.core.dialects.client_wires import ClientWire, DeltaWriter
@@ -209,7 +209,7 @@ def _with_bytes(conversation: Conversation, images: dict[str, tuple[str, str]]) 
         return part
 
     messages = [
-        Message(message.role, tuple([seen(part) for part in message.parts]), message.name)
+        msgspec.structs.replace(message, parts=tuple([seen(part) for part in message.parts]))
         for message in conversation.messages
     ]
     return msgspec.structs.replace(conversation, messages=tuple(messages))
