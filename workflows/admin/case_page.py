@@ -24,6 +24,7 @@ from workflows.admin.rows import EFFECT_LABELS
 from workflows.admin.workflow_page import svg_of
 from workflows.core.errors import WorkflowError
 from workflows.models import Case, OutboxEffect, Token
+from workflows.services.cascade import WAKE
 from workflows.services.firing import EFFECT_KEY
 
 LOG_PAGE = 25
@@ -45,7 +46,7 @@ class CaseAdmin(LookOnlyAdmin):
 
     @display(description="state", ordering="state", label={"open": "info", "finished": "success"})  # type: ignore[untyped-decorator]
     def shown_state(self, case: Case) -> str:
-        return case.state
+        return f"shared by {case.scope}" if case.scope else case.state
 
     @display(description="version")  # type: ignore[untyped-decorator]
     def version_number(self, case: Case) -> int:
@@ -132,7 +133,7 @@ def case_context(case: Case, request: HttpRequest) -> dict[str, Any]:
     for token in live:
         by_place.setdefault(token.place, []).append(_token(token))
     tokens = {token["id"]: token for group in by_place.values() for token in group}
-    effects = selectors.effects_of_case(case)
+    effects = [effect for effect in selectors.effects_of_case(case) if effect.kind != WAKE or effect.error]
     enabled = [way.transition.id for way in ways if way.token_ids]
     page = _page(request)
     pages = max(1, -(-case.last_seq // LOG_PAGE))

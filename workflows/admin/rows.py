@@ -14,7 +14,14 @@ from workflows import services
 from workflows.admin.looking import LookOnly, LookOnlyAdmin, show_json
 from workflows.models import Firing, OutboxEffect, PlaceAction, Token, TokenChange
 
-EFFECT_LABELS = {"done": "success", "failed": "danger", "running": "info", "pending": "warning", "orphaned": "warning"}
+EFFECT_LABELS = {
+    "done": "success",
+    "failed": "danger",
+    "running": "info",
+    "waiting": "info",
+    "pending": "warning",
+    "orphaned": "warning",
+}
 RUNS_SHOWN = 100
 
 

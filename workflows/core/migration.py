@@ -45,14 +45,22 @@ def map_counts(counts: Counts, mapping: Mapping[str, str]) -> dict[str, int]:
     return mapped
 
 
-def judge(old: Net, counts: Counts, new: Net, mapped: Counts, limit: int = STATES) -> Judgement:
-    """Whether a case with these tokens in `old` may go on with the mapped ones in `new`."""
+def judge(
+    old: Net, counts: Counts, new: Net, mapped: Counts, limit: int = STATES, shared: tuple[Counts, Counts] = ({}, {})
+) -> Judgement:
+    """Whether a case with these tokens in `old` may go on with the mapped ones in `new`.
+
+    `shared`: the tokens in places that cases share, by the old and by the new net; the case may count on them.
+    """
     for place, count in mapped.items():
         if place not in new.places:
             return Judgement(False, True, f'the new version has no place "{place}"; map it to another')
+        if new.places[place].scope != "case":
+            return Judgement(False, True, f'"{place}" is shared in the new version; map it to a place of the case')
         capacity = new.places[place].capacity
         if capacity is not None and count > capacity:
             return Judgement(False, True, f'"{place}" would hold {count} tokens and has room for {capacity}')
+    counts, mapped = {**counts, **shared[0]}, {**mapped, **shared[1]}
     graph = explore(plain_net(new, mapped), limit, until(SECONDS))
     after = can_finish(new, graph)
     if after.answer is Answer.TRUE:

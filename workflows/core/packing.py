@@ -1,4 +1,4 @@
-"""Rows of an archived case as bytes: a JSON list, compressed by zlib (a sixth or less of what the rows take in a database).
+"""Rows of an archived case as bytes: a JSON list, compressed by zlib. It takes a sixth or less of what the rows took.
 
 JSON can be read without this product, and zlib is in every language's library: an archive outlives both.
 """

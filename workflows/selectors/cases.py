@@ -1,6 +1,8 @@
 """Finds cases, and answers for a whole case what `markings` answers for one token. Next: `archive.py` for old cases."""
 
+import time
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from django.db.models import Count, Q
@@ -11,7 +13,7 @@ from workflows.core.marking import Marking
 from workflows.core.net import Net, Transition
 from workflows.models import Case, OutboxEffect, Token, WorkflowVersion
 from workflows.selectors.archive import archived_effects, archived_tokens
-from workflows.selectors.markings import net_of, stored_marking
+from workflows.selectors.markings import load_marking, net_of, shared_cases
 from workflows.selectors.rows import PAGE_MAXIMUM, page_size
 
 TOKENS_TRIED = 50
@@ -47,7 +49,7 @@ def cases(workflow_id: str | None, state: str | None, limit: int, after: str | N
     """Newest first, from the one after the case with the id `after` on. Raises BadInput."""
     if state not in (None, Case.OPEN, Case.FINISHED):
         raise BadInput("state", f"must be {Case.OPEN} or {Case.FINISHED}, not {state[:50]!r}")
-    found = Case.objects.select_related("version", "workflow").order_by("-created_at", "-id")
+    found = Case.objects.select_related("version", "workflow").filter(scope="").order_by("-created_at", "-id")
     if workflow_id is not None:
         found = found.filter(workflow_id=workflow_id)
     if state is not None:
@@ -102,8 +104,9 @@ def transitions_of_case(case: Case) -> list[CaseTransition]:
     if case.archived_at is not None:
         archived = {"kind": "case_archived", "message": "the case is finished and archived"}
         return [CaseTransition(each, (), (archived,)) for each in known]
-    marking = stored_marking(case.pk)
-    return [_judge(net, marking, transition) for transition in known]
+    shared = shared_cases(case.workflow_id, net)
+    marking, now = load_marking(case.pk, net.places, shared=shared), time.time()
+    return [_judge(net, marking, transition, shared, now) for transition in known]
 
 
 def versions(workflow_id: str) -> list[WorkflowVersion]:
@@ -113,8 +116,8 @@ def versions(workflow_id: str) -> list[WorkflowVersion]:
 
 def open_cases_by_version(workflow_id: str) -> dict[int, int]:
     """How many open cases each version has, by the version's primary key; versions without any are left out."""
-    counted = Case.objects.filter(workflow_id=workflow_id, state=Case.OPEN).values_list("version").annotate(Count("pk"))
-    return dict(counted.order_by("version"))
+    counted = Case.objects.filter(workflow_id=workflow_id, state=Case.OPEN, scope="").values_list("version")
+    return dict(counted.annotate(Count("pk")).order_by("version"))
 
 
 def live_counts(workflow_id: str) -> dict[str, int]:
@@ -123,12 +126,21 @@ def live_counts(workflow_id: str) -> dict[str, int]:
     return dict(live.order_by("place"))
 
 
-def _judge(net: Net, marking: Marking, transition: Transition) -> CaseTransition:
+def shared_counts(workflow_id: str, net: Net) -> dict[str, int]:
+    """How many tokens lie in each place that cases share, for places that have any."""
+    counts: dict[str, int] = {}
+    for place, holder in shared_cases(workflow_id, net).items():
+        count = Token.objects.filter(case_id=holder, place=place, state=Token.LIVE).count()
+        counts |= {place: count} if count else {}
+    return counts
+
+
+def _judge(net: Net, marking: Marking, transition: Transition, shared: Collection[str], now: float) -> CaseTransition:
     token_ids: list[str] = []
     reasons: list[Reason] = []
     for place in transition.source_places:
-        for token in marking.at(place)[:TOKENS_TRIED]:
-            found = find_binding(net, transition, marking, token)
+        for token in () if place in shared else marking.at(place)[:TOKENS_TRIED]:
+            found = find_binding(net, transition, marking, token, now)
             if isinstance(found, Binding):
                 token_ids.append(token.id)
             elif not reasons:

@@ -8,7 +8,7 @@ from django.db.models import Q
 from workflows.core.drawing import render, render_dot
 from workflows.core.net import Net
 from workflows.models import Case, PlaceAction, WorkflowVersion
-from workflows.selectors.cases import marking_counts
+from workflows.selectors.cases import marking_counts, shared_counts
 from workflows.selectors.markings import net_of
 
 
@@ -37,7 +37,9 @@ def picture_of_version(version: WorkflowVersion) -> Picture:
 
 def picture_of_case(case: Case, enabled: Collection[str] = ()) -> Picture:
     """The definition the case runs on, with the tokens it has now; `enabled` are transitions to point out."""
-    return Picture(net_of(case.version), marking_counts(case), _notes(case.workflow_id), frozenset(enabled))
+    net = net_of(case.version)
+    counts = marking_counts(case) | shared_counts(case.workflow_id, net)
+    return Picture(net, counts, _notes(case.workflow_id), frozenset(enabled))
 
 
 def _notes(workflow_id: str) -> dict[str, list[str]]:

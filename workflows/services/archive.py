@@ -28,6 +28,7 @@ from workflows.models import (
     Token,
     TokenChange,
 )
+from workflows.services.cascade import WAKE
 
 STRETCH = 500
 """Entries of the log that are packed together: what is unpacked to read one of them."""
@@ -70,7 +71,8 @@ def archive_case(case_id: uuid.UUID, now: datetime) -> bool:
 
 
 def _works_outside(case: Case) -> bool:
-    effects = OutboxEffect.objects.filter(case=case, state__in=(OutboxEffect.PENDING, OutboxEffect.RUNNING))
+    """Timers are no reason to wait: in a finished case none can fire."""
+    effects = OutboxEffect.objects.filter(case=case, state__in=OutboxEffect.UNDER_WAY).exclude(kind=WAKE)
     return effects.exists() or HumanTask.objects.filter(case=case, state__in=HumanTask.WAITING).exists()
 
 

@@ -25,6 +25,8 @@ def life_after(case: Case, change: Change, now: datetime) -> dict[str, Any]:
 
 def life_now(case: Case, now: datetime) -> dict[str, Any]:
     """The same, from the token rows alone: after the case's net has changed, or to repair it."""
+    if case.scope:
+        return {}
     marked = Token.objects.filter(case_id=case.pk, state=Token.LIVE).values_list("place", flat=True).distinct()
     finished = selectors.final_places_of(case.version).issuperset(marked)
     return _set(case, Case.FINISHED, now) if finished else _set(case, Case.OPEN, None)

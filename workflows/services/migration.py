@@ -1,9 +1,10 @@
 """Moves running cases to another version of their workflow, one transaction each.
 
 The case's lock is held, so its marking is the one that was judged (`core/migration.py`). Tokens whose place keeps its
-name stay as they are, with visit and effects. Tokens of a mapped place arrive at the new one: effects of the
-old visit that have not begun are orphaned, results of those that run are kept and move nothing, and the new place asks
-for its own effects. The log gets one entry, `case_migrated`, so that folding it still gives the marking.
+name stay as they are, with visit and effects. Tokens of a mapped place arrive at the new one: effects of the old visit
+that have not begun are orphaned, results of those that run are kept and move nothing, and the new place asks for its
+own effects. The log gets one entry, `case_migrated`, so that folding it still gives the marking. What then fires by
+itself by the new version fires in the same transaction.
 """
 
 import uuid
@@ -21,8 +22,10 @@ from workflows.core.migration import Judgement, judge, map_counts
 from workflows.core.net import Net
 from workflows.core.notation import nearest
 from workflows.models import Case, Firing, OutboxEffect, WorkflowVersion
+from workflows.services.cascade import settle
 from workflows.services.journal import Entry, append, lock_case
 from workflows.services.life import life_now
+from workflows.services.shared import lock_holders
 
 MAXIMUM_MAPPING = 1_000
 Outcome = Literal["migrated", "would_migrate", "refused", "failed", "unchanged"]
@@ -88,7 +91,7 @@ def migrate_cases(
         raise BadInput("toVersion", f"workflow {workflow_id!r} has no version {to_version}")
     net = selectors.net_of(version)
     plan = _Plan(version, net, _checked(workflow_id, net, mapping or {}), dry_run, force, triggered_by)
-    found = Case.objects.filter(workflow=workflow, state=Case.OPEN).exclude(version=version).order_by("id")
+    found = Case.objects.filter(workflow=workflow, state=Case.OPEN, scope="").exclude(version=version).order_by("id")
     if case_ids is not None:
         found = found.filter(pk__in=[_case_id(each, "caseIds") for each in case_ids])
     if after is not None:
@@ -121,7 +124,9 @@ def _move(case: Case, plan: _Plan, known: CaseMigration) -> CaseMigration:
     key = (case.version_id, frozenset(counts.items()))
     judgement = plan.judged.get(key)
     if judgement is None:
-        judgement = judge(selectors.net_of(case.version), counts, plan.net, mapped)
+        old = selectors.net_of(case.version)
+        shared = selectors.shared_counts(case.workflow_id, old), selectors.shared_counts(case.workflow_id, plan.net)
+        judgement = judge(old, counts, plan.net, mapped, shared=shared)
         plan.judged[key] = judgement
     told = replace(known, trace=judgement.trace, before=judgement.before, warning=judgement.warning, marking=mapped)
     if not judgement.allowed and (judgement.certain or not plan.force):
@@ -131,14 +136,21 @@ def _move(case: Case, plan: _Plan, known: CaseMigration) -> CaseMigration:
     if plan.dry_run:
         return replace(told, outcome="would_migrate")
     _write(case, plan, marking)
-    return replace(told, outcome="migrated")
+    return replace(told, outcome="migrated", marking=selectors.marking_counts(case))
 
 
 def _write(case: Case, plan: _Plan, marking: Marking) -> None:
     now, seq, from_version = timezone.now(), case.last_seq + 1, case.version.number
     moved = [token for token in marking.tokens() if plan.mapping.get(token.place, token.place) != token.place]
     arrived = [
-        replace(token, place=plan.mapping[token.place], version=token.version + 1, entered=seq) for token in moved
+        replace(
+            token,
+            place=plan.mapping[token.place],
+            version=token.version + 1,
+            entered=seq,
+            arrived=now.timestamp(),
+        )
+        for token in moved
     ]
     data = {"fromVersion": from_version, "toVersion": plan.to.number, "mapping": plan.mapping}
     named = (*moved, *marking.tokens())[0]
@@ -147,12 +159,14 @@ def _write(case: Case, plan: _Plan, marking: Marking) -> None:
     append(case, entry, Change(tuple(moved), tuple(arrived)))
     Case.objects.filter(pk=case.pk).update(version=plan.to, **life_now(case, now))
     ids = [token.id for token in moved]
-    waiting = OutboxEffect.objects.filter(case=case, token_id__in=ids, state=OutboxEffect.PENDING)
+    states = (OutboxEffect.PENDING, OutboxEffect.WAITING)
+    waiting = OutboxEffect.objects.filter(case=case, token_id__in=ids, state__in=states)
     waiting.filter(entered_seq__lt=seq).update(
         state=OutboxEffect.ORPHANED,
         finished_at=now,
-        error=f"The case went to version {plan.to.number} before the work began, and its token to another place.",
+        error=f"The case went to version {plan.to.number} before the work was done, and its token to another place.",
     )
+    settle(case, plan.net, lock_holders(case, plan.net), now)
 
 
 def _checked(workflow_id: str, net: Net, mapping: Mapping[str, Any]) -> dict[str, str]:
@@ -165,6 +179,8 @@ def _checked(workflow_id: str, net: Net, mapping: Mapping[str, Any]) -> dict[str
         if not isinstance(target, str) or target not in net.places:
             shown = str(target)[:200]
             raise BadInput(f"mapping.{place}", f"the new version has no place {shown!r}{nearest(shown, net.places)}")
+        if target in net.running and target != place:
+            raise BadInput(f"mapping.{place}", f"{target!r} holds tokens of a step under way; map it to one before it")
     return dict(mapping)
 
 

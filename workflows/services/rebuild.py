@@ -17,7 +17,7 @@ from workflows.models import Case, Firing, Token, TokenChange
 from workflows.services.journal import lock_case
 from workflows.services.life import life_now
 
-_COLUMNS = ("place", "data", "metadata", "version", "entered_seq", "state", "created_at", "updated_at")
+_COLUMNS = ("place", "data", "metadata", "version", "entered_seq", "entered_at", "state", "created_at", "updated_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,9 @@ def _apply(rows: dict[uuid.UUID, Token], entry: Firing, change: TokenChange) -> 
         row.state = Token.CONSUMED
         return
     row.state, row.place, row.version = Token.LIVE, change.to_place, change.produced_version
-    row.data, row.metadata, row.entered_seq = change.data or {}, change.metadata or {}, change.entered_seq or 0
+    row.data, row.metadata = change.data or {}, change.metadata or {}
+    if change.entered_seq != row.entered_seq:
+        row.entered_seq, row.entered_at = change.entered_seq or 0, entry.at
 
 
 def _repair_tokens(case: Case, expected: dict[uuid.UUID, Token], check_only: bool) -> list[str]:
@@ -89,6 +91,8 @@ def _repair_tokens(case: Case, expected: dict[uuid.UUID, Token], check_only: boo
                 continue
         else:
             wrong = [name for name in _COLUMNS if getattr(row, name) != getattr(told, name)]
+            if row.entered_at is None and "entered_at" in wrong:  # a row older than the column
+                wrong.remove("entered_at")
             if not wrong:
                 continue
             said = "; ".join(f"{name} is {_short(row, name)}, by the log {_short(told, name)}" for name in wrong)
