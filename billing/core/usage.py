@@ -61,5 +61,7 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which attempt of its call this is; in the call's own record, so many were made."""
     call: str | None = None
     """The call's id, when another attempt followed this one."""
+    operation: str = "chat completions"
+    """What the client wanted done (`llm/core/operations`)."""
     overhead_us: int = 0
     """Microseconds spent in the gateway itself, waiting for the provider excluded."""

@@ -115,15 +115,17 @@ class Forbidden(LlmError):
 
 
 class RateLimited(LlmError):
-    """`kind` is what has run out: requests or tokens. `lines` are headers that say how much is left."""
+    """`kind` is what has run out: requests or tokens; `lacking` the same, or slots where too many are under way.
+    `lines` are headers that say how much is left."""
 
     code = "RATE_LIMITED"
     status = 429
     wire_code = "rate_limit_exceeded"
 
-    def __init__(self, message: str, kind: str, retry_after: float | None, lines: bytes) -> None:
+    def __init__(self, message: str, lacking: str, retry_after: float | None, lines: bytes) -> None:
         super().__init__(message)
-        self.kind = kind
+        self.lacking = lacking
+        self.kind = "tokens" if lacking == "tokens" else "requests"
         self.retry_after = retry_after
         self.lines = lines
 

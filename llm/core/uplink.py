@@ -12,6 +12,8 @@ from billing.core.keys import Limits
 from billing.core.usage import CallRecord
 from llm.core.snapshot import Snapshot
 
+VERSION = "0.1.0"
+"""Of this release."""
 SUBPROTOCOL = "circuit-breaker-uplink.v1"
 
 

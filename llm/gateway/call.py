@@ -110,7 +110,7 @@ class Call:
             self.request_id.decode("ascii"),
             self.started_at,
             len(self.exchange.body),
-            self.gateway.metrics.typical_output(deployment.provider.name, deployment.model.id),
+            self.gateway.metrics.typical_output(deployment.provider.name, deployment.model.id, self.operation.name),
             bool(request.stream),
             self.attempts,
             route.key.id if route.key is not None else None,
@@ -120,6 +120,7 @@ class Call:
             project,
             origin,
             self.api_key,
+            self.operation.name,
         )
         self.slot = self.gateway.journal.register.enter(entry, self.slot)
 
@@ -136,7 +137,8 @@ class Call:
         deployment = self.deployment
         assert deployment is not None
         elapsed_us = (time.perf_counter_ns() - self.asked_ns) // 1000
-        return self.gateway.metrics.typical_output(deployment.provider.name, deployment.model.id, elapsed_us)
+        name, model = deployment.provider.name, deployment.model.id
+        return self.gateway.metrics.typical_output(name, model, self.operation.name, elapsed_us)
 
     def identify(self, key: ApiKey | None) -> None:
         """Whose call it is: the key's labels win over what the request says of itself."""
@@ -253,6 +255,7 @@ class Call:
             api_key=self.api_key,
             error_code=error_code,
             attempts=self.attempts,
+            operation=self.operation.name,
             overhead_us=self.overhead_us(),
         )
 

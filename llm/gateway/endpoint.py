@@ -66,7 +66,7 @@ class Endpoint:
         try:
             self._route(exchange, operation)
         except LlmError as error:
-            self._gateway.metrics.count_refused(error.status)
+            self._gateway.metrics.count_refused(error)
             request = request_id(exchange.fields.get(b"x-request-id", b"")) or new_id().encode()
             refuse(exchange, error, request, operation=operation)
 

@@ -279,7 +279,7 @@ class Limiter:
         limits, lines = caller.limits, caller.header_lines(now)
         if lacking == "slots":
             most = limits.concurrent_requests
-            return RateLimited(f"Rate limit reached: {most} requests at a time.", "requests", SLOT_WAIT, lines)
+            return RateLimited(f"Rate limit reached: {most} requests at a time.", "slots", SLOT_WAIT, lines)
         if lacking == "tokens" and wait >= 1e9:
             said = f"Request too large: it may take {tokens} tokens, the limit is {limits.tokens_per_minute} a minute."
             return RateLimited(said, "tokens", None, lines)

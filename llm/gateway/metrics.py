@@ -1,22 +1,23 @@
-"""Counters of one worker: for `/metrics` (Prometheus text) and for the uplink's observations.
+"""Counters of one worker: for `/metrics` (`metrics_text.py`) and for the uplink's observations.
 
-Bounded: labels are provider, model and status as configured or as we answer, never what a client wrote; at most
-`MAX_SERIES` combinations, after which calls count under `other`. A call costs a few additions here, no lock, no clock.
-Source of the text format: https://prometheus.io/docs/instrumenting/exposition_formats/
+Bounded: labels are provider, model, status and operation as configured or as we answer, never what a client wrote; at
+most `MAX_SERIES` combinations, after which calls count under `other`. A call costs a few additions here, no lock, no
+clock. Next file: `shared_metrics.py`, the figures of all workers.
 """
 
 import resource
 import time
 from bisect import bisect_left
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from billing.core.usage import CallRecord
+from llm.core.errors import LlmError, RateLimited
 from llm.core.uplink import ProviderFigures
 
 MAX_SERIES = 2_000
+MAX_REASONS = 200
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 OVERHEAD_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
 TOKEN_KINDS = ("input", "cached_input", "cache_write", "output", "reasoning", "audio_input", "audio_output")
@@ -39,7 +40,7 @@ class Histogram:
 
 
 class Series:
-    """What is counted per provider, model and status."""
+    """What is counted per provider, model, status and operation."""
 
     __slots__ = ("calls", "cost_nano", "covered", "covered_us", "errors", "latency_us", "tokens")
 
@@ -54,12 +55,13 @@ class Series:
 class Counters(msgspec.Struct, frozen=True):
     """All counters as values: what a worker writes down and another adds to its own."""
 
-    series: list[tuple[str, str, int, tuple[int, int, int, int, int, int], list[int]]]
-    """Provider, model, status; calls, errors, microseconds, nano-dollars, covered attempts, their microseconds; tokens
-    by kind."""
-    refused: dict[int, int]
+    series: list[tuple[str, str, int, str, tuple[int, int, int, int, int, int], list[int]]]
+    """Provider, model, status, operation; calls, errors, microseconds, nano-dollars, covered attempts, their
+    microseconds; tokens by kind."""
+    refused: list[tuple[int, str, int]]
     upstream_errors: list[tuple[str, str, int]]
-    histograms: list[tuple[list[int], int]]
+    histograms: list[tuple[str, str, list[int], int]]
+    """Which, and of which operation; counts and the total."""
 
 
 GAUGES = {
@@ -85,19 +87,21 @@ class Metrics:
     def __init__(self) -> None:
         self.started_at = time.time_ns()
         self.in_flight = 0
-        self.refused: dict[int, int] = {}
-        """Answers with an error that were no metered call, by status."""
+        self.refused: dict[tuple[int, str], int] = {}
+        """Answers with an error that were no metered call, by status and reason."""
         self.upstream_errors: dict[tuple[str, str], int] = {}
         """Attempts that failed, by provider and kind: timeout, unreachable, broken, status."""
-        self.series: dict[tuple[str, str, int], Series] = {}
-        self.latency = Histogram(SECONDS)
-        self.first_byte = Histogram(SECONDS)
+        self.series: dict[tuple[str, str, int, str], Series] = {}
+        self.latency: dict[str, Histogram] = {}
+        """By operation, like the next."""
+        self.first_byte: dict[str, Histogram] = {}
         self.overhead = Histogram(OVERHEAD_SECONDS)
 
     def count_call(self, record: CallRecord) -> None:
         """A metered call has ended, or an attempt that another one follows."""
         microseconds = (record.finished_at - record.started_at) // 1000
-        series = self.series.get((record.provider, record.model, record.status)) or self._series(record)
+        operation = record.operation
+        series = self.series.get((record.provider, record.model, record.status, operation)) or self._series(record)
         series.cost_nano += record.cost_nano
         usage, tokens = record.usage, series.tokens
         tokens[0] += usage.input
@@ -116,17 +120,18 @@ class Metrics:
         series.calls += 1
         series.errors += record.outcome != "ok" and record.outcome != "cancelled"
         series.latency_us += microseconds
-        latency, overhead = self.latency, self.overhead
+        latency = self.latency.get(operation) or self._times(self.latency, operation)
+        overhead = self.overhead
         latency.counts[bisect_left(latency.limits, microseconds)] += 1
         latency.total += microseconds
         overhead.counts[bisect_left(overhead.limits, record.overhead_us)] += 1
         overhead.total += record.overhead_us
         if record.first_byte_at is not None:
-            self.first_byte.add((record.first_byte_at - record.started_at) // 1000)
+            self._times(self.first_byte, operation).add((record.first_byte_at - record.started_at) // 1000)
 
-    def typical_output(self, provider: str, model: str, elapsed_us: int | None = None) -> int:
+    def typical_output(self, provider: str, model: str, operation: str, elapsed_us: int | None = None) -> int:
         """Tokens an answered call of this model wrote on average, 0 if none was; of one that ran shorter, its share."""
-        series = self.series.get((provider, model, 200))
+        series = self.series.get((provider, model, 200, operation))
         if series is None or not series.calls:
             return 0
         tokens = series.tokens
@@ -135,9 +140,13 @@ class Metrics:
             return mean
         return mean * elapsed_us * series.calls // series.latency_us
 
-    def count_refused(self, status: int) -> None:
+    def count_refused(self, error: LlmError) -> None:
         """A request was answered with an error before any provider was called."""
-        self.refused[status] = self.refused.get(status, 0) + 1
+        reason = error.lacking if isinstance(error, RateLimited) else error.wire_code or error.kind
+        key = (error.status, reason)
+        if key not in self.refused and len(self.refused) >= MAX_REASONS:
+            key = (error.status, "other")
+        self.refused[key] = self.refused.get(key, 0) + 1
 
     def count_upstream_error(self, provider: str, kind: str) -> None:
         """An attempt at a provider failed, whether or not another one followed."""
@@ -155,16 +164,20 @@ class Metrics:
                 )
                 for key, one in self.series.items()
             ],
-            dict(self.refused),
+            [(*key, count) for key, count in self.refused.items()],
             [(*key, count) for key, count in self.upstream_errors.items()],
-            [(list(one.counts), one.total) for one in (self.latency, self.first_byte, self.overhead)],
+            [
+                *(("latency", name, list(one.counts), one.total) for name, one in self.latency.items()),
+                *(("first_byte", name, list(one.counts), one.total) for name, one in self.first_byte.items()),
+                ("overhead", "", list(self.overhead.counts), self.overhead.total),
+            ],
         )
 
     def add(self, more: Counters) -> None:
         """Add another's counters."""
-        for provider, model, status, figures, tokens in more.series:
+        for provider, model, status, operation, figures, tokens in more.series:
             calls, errors, latency_us, cost_nano, covered, covered_us = figures
-            series = self.series.setdefault((provider, model, status), Series())
+            series = self.series.setdefault((provider, model, status, operation), Series())
             series.calls += calls
             series.errors += errors
             series.latency_us += latency_us
@@ -173,12 +186,15 @@ class Metrics:
             series.covered_us += covered_us
             for kind, count in enumerate(tokens):
                 series.tokens[kind] += count
-        for code, count in more.refused.items():
-            self.refused[code] = self.refused.get(code, 0) + count
+        for code, reason, count in more.refused:
+            self.refused[code, reason] = self.refused.get((code, reason), 0) + count
         for provider, cause, count in more.upstream_errors:
             self.upstream_errors[provider, cause] = self.upstream_errors.get((provider, cause), 0) + count
-        own = (self.latency, self.first_byte, self.overhead)
-        for histogram, (counts, total) in zip(own, more.histograms, strict=True):
+        for which, operation, counts, total in more.histograms:
+            if which == "overhead":
+                histogram = self.overhead
+            else:
+                histogram = self._times(self.latency if which == "latency" else self.first_byte, operation)
             histogram.total += total
             for place, count in enumerate(counts):
                 histogram.counts[place] += count
@@ -186,7 +202,7 @@ class Metrics:
     def figures(self) -> dict[str, ProviderFigures]:
         """Totals by provider: what it was asked, so failed attempts count, also where another provider answered."""
         totals: dict[str, list[int]] = {}
-        for (provider, _, _), one in self.series.items():
+        for (provider, *_), one in self.series.items():
             total = totals.setdefault(provider, [0, 0, 0])
             total[0] += one.calls + one.covered
             total[1] += one.errors + one.covered
@@ -198,43 +214,17 @@ class Metrics:
         series, refused = self.series.values(), self.refused
         return (
             sum(one.calls for one in series) + sum(refused.values()),
-            sum(one.errors for one in series) + sum(count for status, count in refused.items() if status >= 500),
+            sum(one.errors for one in series) + sum(count for (status, _), count in refused.items() if status >= 500),
             sum(one.latency_us for one in series),
         )
 
-    def render(self, workers: Mapping[str, Mapping[str, float]]) -> bytes:
-        """Prometheus text. `workers`: name → gauges of `GAUGES`."""
-        lines: list[str] = []
-        _family(lines, "requests_total", "counter", "Metered calls by provider, model and status.")
-        lines += [f"circuit_breaker_requests_total{_labels(*key)} {one.calls}" for key, one in self.series.items()]
-        _family(lines, "refused_total", "counter", "Requests answered with an error before any provider was called.")
-        lines += [f'circuit_breaker_refused_total{{status="{status}"}} {n}' for status, n in self.refused.items()]
-        _family(lines, "upstream_errors_total", "counter", "Attempts at a provider that failed, by kind.")
-        for (provider, kind), count in self.upstream_errors.items():
-            labels = f'{{provider="{_escape(provider)}",kind="{kind}"}}'
-            lines.append(f"circuit_breaker_upstream_errors_total{labels} {count}")
-        _family(lines, "tokens_total", "counter", "Tokens by kind.")
-        for key, one in self.series.items():
-            for kind, tokens in zip(TOKEN_KINDS, one.tokens, strict=True):
-                if tokens:
-                    lines.append(f"circuit_breaker_tokens_total{_labels(*key, kind=kind)} {tokens}")
-        _family(lines, "cost_usd_total", "counter", "Cost of metered calls.")
-        for key, one in self.series.items():
-            lines.append(f"circuit_breaker_cost_usd_total{_labels(*key)} {one.cost_nano / 1e9:.9f}")
-        _histogram(lines, "request_seconds", "Whole calls.", self.latency)
-        _histogram(lines, "first_byte_seconds", "Streams: until the first byte of the answer.", self.first_byte)
-        _histogram(lines, "overhead_seconds", "Time spent in the gateway itself.", self.overhead)
-        for name, about in GAUGES.items():
-            _family(lines, name, "gauge", about)
-            for worker, gauges in workers.items():
-                if name in gauges:
-                    lines.append(f'circuit_breaker_{name}{{worker="{_escape(worker)}"}} {gauges[name]:.10g}')
-        return ("\n".join(lines) + "\n").encode()
-
     def _series(self, record: CallRecord) -> Series:
         full = len(self.series) >= MAX_SERIES
-        key = ("other", "other", record.status) if full else (record.provider, record.model, record.status)
-        return self.series.setdefault(key, Series())
+        provider, model = ("other", "other") if full else (record.provider, record.model)
+        return self.series.setdefault((provider, model, record.status, record.operation), Series())
+
+    def _times(self, histograms: dict[str, Histogram], operation: str) -> Histogram:
+        return histograms.get(operation) or histograms.setdefault(operation, Histogram(SECONDS))
 
 
 def process_gauges() -> dict[str, float]:
@@ -247,25 +237,3 @@ def process_gauges() -> dict[str, float]:
         }
     except OSError:
         return {}
-
-
-def _family(lines: list[str], name: str, kind: str, about: str) -> None:
-    lines += [f"# HELP circuit_breaker_{name} {about}", f"# TYPE circuit_breaker_{name} {kind}"]
-
-
-def _histogram(lines: list[str], name: str, about: str, histogram: Histogram) -> None:
-    _family(lines, name, "histogram", about)
-    below = 0
-    for bound, count in zip((*map(str, histogram.bounds), "+Inf"), histogram.counts, strict=True):
-        below += count
-        lines.append(f'circuit_breaker_{name}_bucket{{le="{bound}"}} {below}')
-    lines += [f"circuit_breaker_{name}_sum {histogram.total / 1e6:.6f}", f"circuit_breaker_{name}_count {below}"]
-
-
-def _labels(provider: str, model: str, status: int, kind: str | None = None) -> str:
-    extra = f',kind="{kind}"' if kind else ""
-    return f'{{provider="{_escape(provider)}",model="{_escape(model)}",status="{status}"{extra}}}'
-
-
-def _escape(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

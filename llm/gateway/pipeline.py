@@ -205,7 +205,7 @@ async def _fail(call: Call, error: LlmError) -> None:
         return
     gone = isinstance(error, Cancelled)
     if call.attempts == 0:
-        gateway.metrics.count_refused(error.status)
+        gateway.metrics.count_refused(error)
     elif call.operation.metered:
         call.book(attempts.last(call, error))
     if call.stream is not None:

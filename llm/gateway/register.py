@@ -57,6 +57,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     project: str | None = None
     origin: str | None = None
     api_key: str | None = None
+    operation: str = "chat completions"
 
 
 _encoder = msgspec.json.Encoder()
@@ -181,6 +182,7 @@ def lost(entry: Entry, number: int, now: int) -> CallRecord:
         api_key=entry.api_key,
         error_code="gateway_died",
         attempts=entry.attempts,
+        operation=entry.operation,
     )
 
 

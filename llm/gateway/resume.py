@@ -52,7 +52,7 @@ def _answer_or_refuse(exchange: Exchange, gateway: Gateway, wanted: bytes, held:
     try:
         _answer(exchange, gateway, wanted, held, after)
     except LlmError as error:
-        gateway.metrics.count_refused(error.status)
+        gateway.metrics.count_refused(error)
         refuse(exchange, error, wanted)
 
 

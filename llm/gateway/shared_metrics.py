@@ -14,6 +14,8 @@ from pathlib import Path
 import msgspec
 
 from billing.core.usage import CallRecord
+from llm.core.uplink import VERSION
+from llm.gateway import metrics_text
 from llm.gateway.journal import Journal
 from llm.gateway.journal_reader import JournalReader
 from llm.gateway.metrics import Counters, Metrics
@@ -94,7 +96,7 @@ class SharedMetrics:
             everything.add(state.counters)
             if abs(time.time_ns() - state.at) < LIVE_SECONDS * 1e9:
                 workers[path.parent.name] = state.gauges
-        return everything.render(workers)
+        return metrics_text.render(everything, workers, VERSION)
 
     def _own(self) -> Metrics:
         both = Metrics()

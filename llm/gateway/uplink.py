@@ -21,6 +21,7 @@ from websockets.typing import Subprotocol
 from llm.core.snapshot import Snapshot
 from llm.core.uplink import (
     SUBPROTOCOL,
+    VERSION,
     Down,
     Fleet,
     Hello,
@@ -36,7 +37,6 @@ from llm.gateway.limiter import Limiter
 
 log = logging.getLogger(__name__)
 
-VERSION = "0.1.0"
 BATCH_RECORDS = 1_000
 GATHER_SECONDS = 0.02
 """How long a batch waits for company."""

@@ -88,12 +88,19 @@ async def test_a_request_counts_once_and_a_provider_answers_for_each_failed_atte
     }
     assert seen.providers["first"].latency_us_total > 0
     text = (await gateway.ask(get("/metrics"), "GET")).body.decode()
-    assert 'circuit_breaker_requests_total{provider="second",model="gpt-4",status="200"} 2\n' in text
-    assert 'circuit_breaker_requests_total{provider="first",model="gpt-4",status="502"} 0\n' in text
     assert (
-        f'circuit_breaker_tokens_total{{provider="first",model="gpt-4",status="502",kind="input"}} {2 * ASKED}' in text
+        'circuit_breaker_requests_total{provider="second",model="gpt-4",status="200",operation="chat_completions"} 2\n'
+        in text
     )
-    assert "circuit_breaker_request_seconds_count 2\n" in text
+    assert (
+        'circuit_breaker_requests_total{provider="first",model="gpt-4",status="502",operation="chat_completions"} 0\n'
+        in text
+    )
+    assert (
+        f'circuit_breaker_tokens_total{{provider="first",model="gpt-4",status="502",operation="chat_completions",kind="input"}} {2 * ASKED}'
+        in text
+    )
+    assert 'gen_ai_server_request_duration_seconds_count{gen_ai_operation_name="chat"} 2\n' in text
 
 
 async def test_the_last_attempt_is_the_call_when_all_fail(gateway: Running) -> None:

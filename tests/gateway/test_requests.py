@@ -180,12 +180,12 @@ async def test_metrics_count_calls_and_refusals(gateway: Running) -> None:
     await gateway.ask(post({}))
     await gateway.control.wait_for_records(1)
     lines = (await gateway.ask(get("/metrics"))).body.decode().splitlines()
-    labels = '{provider="acme",model="gpt-4",status="200"'
+    labels = '{provider="acme",model="gpt-4",status="200",operation="chat_completions"'
     assert f"circuit_breaker_requests_total{labels}}} 1" in lines
     assert f'circuit_breaker_tokens_total{labels},kind="input"}} 9' in lines
     assert f"circuit_breaker_cost_usd_total{labels}}} 0.000990000" in lines
-    assert 'circuit_breaker_refused_total{status="400"} 1' in lines
-    assert "circuit_breaker_request_seconds_count 1" in lines
+    assert 'circuit_breaker_refused_total{status="400",reason="invalid_request_error"} 1' in lines
+    assert 'gen_ai_server_request_duration_seconds_count{gen_ai_operation_name="chat"} 1' in lines
     assert 'circuit_breaker_uplink_connected{worker="gateway-0"} 1' in lines
     assert 'circuit_breaker_in_flight{worker="gateway-0"} 0' in lines
 
