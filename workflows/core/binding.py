@@ -10,7 +10,7 @@ correlation; the search stops at SEARCH_LIMIT and says so. Pure and deterministi
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from workflows.core.expressions import Expression, ExpressionFailed, View, evalu
 from workflows.core.guard import evaluate
 from workflows.core.marking import Marking, Token
 from workflows.core.net import Arc, Net, Transition
+from workflows.core.partners import narrowed
 
 SEARCH_LIMIT = 1_000
 SPONTANEOUS_LIMIT = 10_000
@@ -69,18 +70,24 @@ class Binding:
 
 
 def find_binding(
-    net: Net, transition: Transition, marking: Marking, token: Token, now: float | None = None
+    net: Net,
+    transition: Transition,
+    marking: Marking,
+    token: Token,
+    now: float | None = None,
+    partners: Collection[str] | None = None,
 ) -> Binding | list[Reason]:
     """The first binding that holds `token`, or every reason why there is none.
 
-    `now` (POSIX seconds) is what the firing interval is held against; None leaves the interval out.
+    `now` (POSIX seconds) is what the firing interval is held against; None leaves the interval out. `partners`: the
+    ids of exactly the tokens to take beside the named one.
     """
     alternatives = [arcs for arcs in transition.alternatives if any(arc.place == token.place for arc in arcs)]
     if not alternatives:
         return [_elsewhere(transition, token)]
     reasons: list[Reason] = []
     for arcs in alternatives:
-        found = _bind(_Search(net, transition, marking, now), arcs, token)
+        found = _bind(_Search(net, transition, marking, now, partners=partners), arcs, token)
         if isinstance(found, Binding):
             return found
         reasons.extend(reason for reason in found if reason not in reasons)
@@ -116,6 +123,7 @@ class _Search:
     marking: Marking
     now: float | None
     limit: int = SEARCH_LIMIT
+    partners: Collection[str] | None = None
     tried: int = 0
     keys: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -138,6 +146,8 @@ def _bind(search: _Search, arcs: tuple[Arc, ...], token: Token) -> Binding | lis
     if reasons:
         return reasons
     key, candidates = _correlated(search, arcs, token)
+    if search.partners is not None and not isinstance(candidates, dict):
+        candidates = narrowed(arcs, candidates, token, search.partners)
     if isinstance(candidates, dict):
         return [candidates]
     refusal: list[Reason] = []

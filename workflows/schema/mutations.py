@@ -85,6 +85,10 @@ class TransitionFireInput(graphene.InputObjectType):
     data = JSON(description="Merged shallowly into the token's data.")
     idempotency_key = graphene.String(description="The same key again fires nothing again.")
     expected_version = graphene.Int(description="Fire only if the token is at this version.")
+    partner_token_ids = graphene.List(
+        graphene.NonNull(graphene.String),
+        description="Exactly the tokens to take beside it; else the first that came and fit.",
+    )
 
 
 class SignalInput(graphene.InputObjectType):
@@ -153,6 +157,7 @@ class FireTransition(graphene.Mutation):
             input.get("data"),
             idempotency_key=input.get("idempotency_key"),
             expected_version=input.get("expected_version"),
+            partner_token_ids=input.get("partner_token_ids"),
         )
         return types.show_token(token)
 

@@ -5,7 +5,7 @@ TokenConflict if the token moved under them, NotEnabled if it had moved before t
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -79,10 +79,12 @@ def fire(
     metadata: Mapping[str, Any] | None = None,
     idempotency_key: str | None = None,
     expected_version: int | None = None,
+    partner_token_ids: Collection[str] | None = None,
     triggered_by: str = "",
 ) -> Token:
     """Fire a transition with this token; returns the token as it is afterwards.
 
+    Its partners in a join are found, first in first out, unless `partner_token_ids` names exactly those to take.
     The same idempotency key once more, for the same token and transition, fires nothing and returns the token.
     Raises TokenNotFound, UnknownTransition, NotEnabled with reasons, TokenConflict, IdempotencyMismatch, BadInput.
     """
@@ -91,6 +93,7 @@ def fire(
         checked_text(idempotency_key, "idempotencyKey")
         if idempotency_key.startswith((EFFECT_KEY, SIGNAL_KEY)):
             raise BadInput("idempotencyKey", f"may not begin with {EFFECT_KEY!r} or {SIGNAL_KEY!r}")
+    partners = None if partner_token_ids is None else [_token_id(each) for each in partner_token_ids]
     with transaction.atomic():
         seen = selectors.existing_token(token_id)
         case = lock_case(seen.case_id)
@@ -109,7 +112,14 @@ def fire(
         if transition_named is not None and transition_named.kind == "outcome":
             message = f'it is how the step "{transition_named.step}" ends, which its work outside says'
             raise NotEnabled(transition_id, [{"kind": "outcome", "message": message}], tokenId=token_id)
-        fire_locked(case, entry, about, seen_version=seen.version, expected_version=expected_version)
+        fire_locked(
+            case,
+            entry,
+            about,
+            seen_version=seen.version,
+            expected_version=expected_version,
+            partners=partners,
+        )
         return Token.objects.get(pk=seen.pk)
 
 
@@ -121,6 +131,7 @@ def fire_locked(
     seen_version: int | None = None,
     expected_version: int | None = None,
     at_any_time: bool = False,
+    partners: Collection[str] | None = None,
 ) -> Firing:
     """Fire `entry.transition` with `entry.token_id`, and what follows by itself. The caller holds the case's lock.
 
@@ -138,7 +149,7 @@ def fire_locked(
     if token is None:
         raise _gone(entry, transition, seen_version)
     clock = entry.now.timestamp()
-    binding = find_binding(net, transition, marking, token, None if at_any_time else clock)
+    binding = find_binding(net, transition, marking, token, None if at_any_time else clock, partners)
     if isinstance(binding, list):
         if seen_version is not None and token.version != seen_version:
             raise _conflict(entry.token_id, token, "another firing was faster", binding)
@@ -177,6 +188,13 @@ def _case_and_place(
             parent_effect=parent_effect,
         )
     return case, net, place
+
+
+def _token_id(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise BadInput("partnerTokenIds", f"{text[:200]!r} is no token id") from None
 
 
 def _given_case(case_id: str, workflow_id: str) -> Case:

@@ -155,6 +155,33 @@ def test_a_sink_consumes_the_token(papers: Workflow) -> None:
     assert selectors.fold_log(token.case_id).tokens() == ()
 
 
+def test_partners_are_those_that_are_named_and_no_others(papers: Workflow) -> None:
+    first = services.create_token("papers", place="review")
+    case = str(first.case_id)
+    legal = [services.create_token("papers", place="legal", case_id=case) for _ in range(3)]
+    draft, review = (
+        services.create_token("papers", case_id=case),
+        services.create_token("papers", place="review", case_id=case),
+    )
+
+    def join(*partners: str) -> Token:
+        return services.fire(str(first.pk), "join", partner_token_ids=partners)
+
+    for partners, said in (
+        ([str(draft.pk)], f"the named partner {draft.pk} is not among the tokens it could take"),
+        ([], "it takes 1 partners and 0 were named"),
+        ([str(legal[0].pk), str(legal[1].pk)], "it takes 1 partners and 2 were named"),
+        ([str(review.pk)], "the named partners do not come from the places it takes them from"),
+    ):
+        with pytest.raises(NotEnabled) as caught:
+            join(*partners)
+        assert caught.value.details["reasons"][0]["message"] == said
+    with pytest.raises(BadInput, match="partnerTokenIds: 'x' is no token id"):
+        join("x")
+    assert join(str(legal[2].pk).upper()).place == "ready"
+    assert [Token.objects.get(pk=token.pk).state for token in legal] == ["live", "live", "consumed"]
+
+
 def test_partners_are_taken_first_in_first_out(papers: Workflow) -> None:
     first = services.create_token("papers", place="review")
     case = str(first.case_id)

@@ -143,6 +143,16 @@ def test_a_token_is_made_fired_and_looked_up(papers: Workflow) -> None:
     }
 
 
+def test_a_join_takes_the_partners_that_are_named(papers: Workflow) -> None:
+    first = services.create_token("papers", place="review")
+    legal = [services.create_token("papers", place="legal", case_id=str(first.case_id)) for _ in range(2)]
+    join = """mutation Join($id: String!, $with: [String!]) {
+      fireTransition(input: {tokenId: $id, transitionId: "join", partnerTokenIds: $with}) { place } }"""
+    wanted = [str(legal[1].pk)]
+    assert ask(join, **{"id": str(first.pk), "with": wanted})["fireTransition"] == {"place": "ready"}
+    assert ask("query T($id: String!) { token(id: $id) { state } }", id=wanted[0])["token"]["state"] == "consumed"
+
+
 def test_errors_have_codes() -> None:
     fire = 'mutation { fireTransition(input: {tokenId: "x", transitionId: "y"}) { id } }'
     assert refused(fire).code == "TOKEN_NOT_FOUND"
