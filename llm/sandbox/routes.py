@@ -46,10 +46,15 @@ def listing_of(asked: Asked) -> Callable[[Asked, str], bytes]:
 
 def _owner(asked: Asked) -> _Owner:
     path = asked.path
-    if path.startswith("/v1beta/") or "x-goog-api-key" in asked.headers:
+    if path.startswith("/v1beta/") or "x-goog-api-key" in asked.headers or _has_key(asked.query):
         return google
     if path.startswith("/api/"):
         return ollama
     if path.startswith("/openai/"):
         return azure
     return anthropic if "anthropic-version" in asked.headers else openai
+
+
+def _has_key(query: str) -> bool:
+    """Gemini's other way to send a key: `?key=`."""
+    return query.startswith("key=") or "&key=" in query

@@ -10,6 +10,8 @@ import msgspec
 from llm.sandbox.conversation import Called, Conversation, Tool, Turn
 from llm.sandbox.errors import Refusal
 
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
 
 class Block(msgspec.Struct, frozen=True):
     """One part of a message; which members count depends on its type."""
@@ -41,7 +43,12 @@ class ToolChoice(msgspec.Struct, frozen=True):
 
 
 class Thinking(msgspec.Struct, frozen=True):
-    type: str
+    type: Literal["enabled", "disabled", "adaptive"]
+    budget_tokens: Annotated[int, msgspec.Meta(ge=1024)] | None = None
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    user_id: str | None = None
 
 
 class Format(msgspec.Struct, frozen=True):
@@ -63,6 +70,11 @@ class MessagesRequest(msgspec.Struct, frozen=True, kw_only=True):
     tool_choice: ToolChoice | None = None
     stop_sequences: list[str] | None = None
     stream: bool | None = None
+    temperature: Share | None = None
+    top_p: Share | None = None
+    top_k: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    metadata: Metadata | None = None
+    service_tier: Literal["auto", "standard_only"] | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
 

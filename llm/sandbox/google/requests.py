@@ -55,7 +55,7 @@ class ToolEntry(_Camel, frozen=True):
 
 
 class CallingConfig(_Camel, frozen=True):
-    mode: str | None = None
+    mode: Literal["MODE_UNSPECIFIED", "AUTO", "ANY", "NONE", "VALIDATED"] | None = None
     allowed_function_names: list[str] | None = None
 
 
@@ -65,6 +65,8 @@ class ToolConfig(_Camel, frozen=True):
 
 class ThinkingConfig(_Camel, frozen=True):
     include_thoughts: bool | None = None
+    thinking_budget: Annotated[int, msgspec.Meta(ge=-1)] | None = None
+    thinking_level: str | None = None
 
 
 class GenerationConfig(_Camel, frozen=True):
@@ -75,6 +77,15 @@ class GenerationConfig(_Camel, frozen=True):
     response_schema: dict[str, Any] | None = None
     response_json_schema: dict[str, Any] | None = None
     thinking_config: ThinkingConfig | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    top_k: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    response_logprobs: bool | None = None
+    logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
+    response_modalities: list[str] | None = None
 
 
 class GenerateRequest(_Camel, frozen=True):

@@ -39,6 +39,13 @@ class ToolEntry(msgspec.Struct, frozen=True):
 class Options(msgspec.Struct, frozen=True):
     num_predict: int | None = None
     stop: str | list[str] | None = None
+    num_ctx: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

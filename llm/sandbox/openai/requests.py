@@ -11,6 +11,9 @@ from llm.sandbox.conversation import Called, Conversation, Tool, Turn
 from llm.sandbox.errors import Refusal
 
 Limit = Annotated[int, msgspec.Meta(ge=1)]
+Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 Choices = Annotated[int, msgspec.Meta(ge=1, le=128)]
 MAX_TEXTS = 2048
 MAX_TOOLS = 128
@@ -91,6 +94,18 @@ class ChatRequest(msgspec.Struct, frozen=True):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     logprobs: bool | None = None
+    top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
+    temperature: Temperature | None = None
+    top_p: Share | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    seed: int | None = None
+    logit_bias: dict[str, Annotated[float, msgspec.Meta(ge=-100, le=100)]] | None = None
+    user: str | None = None
+    metadata: dict[str, str] | None = None
+    store: bool | None = None
+    reasoning_effort: str | None = None
+    modalities: list[str] | None = None
 
     @property
     def limit(self) -> int | None:
@@ -114,6 +129,12 @@ class CompletionRequest(msgspec.Struct, frozen=True):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
+    temperature: Temperature | None = None
+    top_p: Share | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    seed: int | None = None
+    user: str | None = None
 
 
 class EmbeddingRequest(msgspec.Struct, frozen=True):
@@ -122,7 +143,8 @@ class EmbeddingRequest(msgspec.Struct, frozen=True):
     model: str
     input: str | list[str | int | list[int]]
     dimensions: Annotated[int, msgspec.Meta(ge=1, le=4096)] | None = None
-    encoding_format: str | None = None
+    encoding_format: Literal["float", "base64"] | None = None
+    user: str | None = None
 
 
 def conversation(request: ChatRequest) -> Conversation:
