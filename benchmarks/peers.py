@@ -51,6 +51,8 @@ class Peer(msgspec.Struct):
     """Where it is installed."""
     missing: str = ""
     """Why it is not, if so."""
+    source: bool = False
+    """It is published as source only: pure Python, built by its own setup."""
 
     def described(self) -> dict[str, Any]:
         return {"peer": self.name, "package": self.package, "version": self.version, "settings": self.settings}
@@ -84,6 +86,8 @@ PEERS = (
         "request_timeout 600, a master key; no database, so no spend logs (docs.litellm.ai/docs/proxy/prod)",
         headers={"Authorization": f"Bearer {MASTER_KEY}"},
     ),
+    Peer("snakes", "snakes", "0.9.33", "a library: nets of black tokens, as its tutorial builds them", source=True),
+    Peer("pm4py", "pm4py", "2.7.23.11", "a library: its own semantics and reachability graph"),
 )
 
 
@@ -154,9 +158,10 @@ def _install_commands(peer: Peer, home: Path) -> list[list[str]]:
         options = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
         return [[npm, "install", *options, f"{peer.package}@{peer.version}"]]
     pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    source = ["--no-binary", peer.package] if peer.source else []
     return [
         [sys.executable, "-m", "venv", str(home)],
-        [*pip, "--only-binary", ":all:", f"{peer.package}=={peer.version}"],
+        [*pip, "--only-binary", ":all:", *source, f"{peer.package}=={peer.version}"],
     ]
 
 

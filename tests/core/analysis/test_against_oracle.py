@@ -1,9 +1,11 @@
 """Thousands of small random nets: every verdict of the analysis is the naive oracle's, every trace replays."""
 
+import random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.analysis.oracle import Truth, replay, truth
+from tests.core.analysis.oracle import Truth, replay, steps, truth
 from workflows.core.analysis.plain import PlainNet, plain_net
 from workflows.core.analysis.properties import final_places, is_final
 from workflows.core.analysis.questions import Prices, unreachable_without
@@ -11,6 +13,7 @@ from workflows.core.analysis.reachability import explore
 from workflows.core.analysis.report import analyse_plain
 from workflows.core.analysis.structure import place_invariants, siphons, state_equation, transition_invariants, traps
 from workflows.core.analysis.verdict import Answer, Limits
+from workflows.core.analysis.walk import walk
 from workflows.core.net import Arc, Net, Place, Transition
 
 MANY = settings(max_examples=400, deadline=None)
@@ -58,6 +61,22 @@ def test_the_graph_is_the_whole_truth(net: PlainNet) -> None:
     }
     assert edges == known.firings
     assert all(replay(net, graph.trace(state)) == marking for state, marking in enumerate(graph.states))
+
+
+@MANY
+@given(nets(), st.integers(0, 30), st.randoms(use_true_random=False))
+def test_a_walk_is_a_run_of_the_net(net: PlainNet, firings: int, chance: random.Random) -> None:
+    labels: list[str] = []
+
+    def pick(enabled: list[int]) -> int:
+        chosen = chance.choice(enabled)
+        labels.append(net.rows[chosen].label)
+        return chosen
+
+    found = walk(net, firings, pick)
+    assert replay(net, tuple(labels)) == found.marking
+    assert found.stuck == (not steps(net, found.marking) and len(labels) < firings)
+    assert sum(found.fired) == len(labels) <= firings
 
 
 @MANY

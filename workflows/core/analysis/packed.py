@@ -6,6 +6,7 @@ L times the largest output, which `fields_for` leaves room for. Next: `reachabil
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workflows.core.analysis.plain import Marking, PlainNet, Row
@@ -25,6 +26,13 @@ class PackedRow:
     """What a reset leaves; -1 (everything) where there is none."""
     gives: int
     """Added after the emptying; 0 without resets."""
+
+    def test(self, number: int) -> "Test":
+        return number, self.need_add, self.need_mask, self.block_add, self.block_mask
+
+
+Test = tuple[int, int, int, int, int]
+"""A row's number, and the four numbers that decide whether it is enabled, in the order of PackedRow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +83,20 @@ def touched_by(net: PlainNet) -> list[tuple[int, ...]]:
             watching.setdefault(at, set()).add(number)
     changed = [{at for at, _ in row.change} | set(row.resets) for row in net.rows]
     return [tuple(sorted(set().union(*(watching.get(at, ()) for at in places)))) for places in changed]
+
+
+def enabled_of(tests: Sequence[Test], marking: int) -> list[int]:
+    """The numbers of the rows that pass their test."""
+    return [
+        number
+        for number, need_add, need_mask, block_add, block_mask in tests
+        if (marking + need_add) & need_mask == need_mask and not (block_mask and (marking + block_add) & block_mask)
+    ]
+
+
+def enabled_after(before: list[int], touched: frozenset[int], tests: Sequence[Test], marking: int) -> list[int]:
+    """The rows enabled now: those that the firing did not touch, and of the touched those that pass their test."""
+    left = [number for number in before if number not in touched]
+    left += enabled_of(tests, marking)
+    left.sort()
+    return left

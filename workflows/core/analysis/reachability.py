@@ -8,7 +8,7 @@ Next: `properties.py`.
 
 from dataclasses import dataclass, field
 
-from workflows.core.analysis.packed import PackedRow, fields_for, touched_by
+from workflows.core.analysis.packed import PackedRow, enabled_after, enabled_of, fields_for, touched_by
 from workflows.core.analysis.plain import Marking, PlainNet, Row
 from workflows.core.analysis.verdict import Over, never
 
@@ -93,8 +93,9 @@ class _Search:
         self.rows, self.limit = rows, limit
         self.states, self.found_by = [initial], [(-1, -1)]
         self.edges: list[list[tuple[int, int]]] = []
-        self._touched = [(frozenset(others), [self._test(other) for other in others]) for others in touched]
-        self._enabled = [_enabled(tuple(self._test(number) for number in range(len(rows))), initial)]
+        tests = [row.test(number) for number, row in enumerate(rows)]
+        self._touched = [(frozenset(others), [tests[other] for other in others]) for others in touched]
+        self._enabled = [enabled_of(tests, initial)]
 
     def run(self, over: Over) -> str:
         """Fills `states`, `edges` and `found_by`; returns the limit reached, or an empty text."""
@@ -119,7 +120,7 @@ class _Search:
                     states.append(reached)
                     found_by.append((position, number))
                     others, tests = touched[number]
-                    enabled.append(_after(enabled[position], others, tests, reached))
+                    enabled.append(enabled_after(enabled[position], others, tests, reached))
                 leaving.append((number, state))
             edges.append(leaving)
             enabled[position] = []
@@ -128,27 +129,3 @@ class _Search:
                 return f"{EDGES_PER_STATE * limit} firings"
             position += 1
         return stopped
-
-    def _test(self, number: int) -> "_Test":
-        row = self.rows[number]
-        return number, row.need_add, row.need_mask, row.block_add, row.block_mask
-
-
-_Test = tuple[int, int, int, int, int]
-"""A row's number, and need_add, need_mask, block_add and block_mask of its PackedRow."""
-
-
-def _enabled(tests: tuple[_Test, ...] | list[_Test], marking: int) -> list[int]:
-    return [
-        number
-        for number, need_add, need_mask, block_add, block_mask in tests
-        if (marking + need_add) & need_mask == need_mask and not (block_mask and (marking + block_add) & block_mask)
-    ]
-
-
-def _after(before: list[int], others: frozenset[int], tests: list[_Test], marking: int) -> list[int]:
-    """The rows enabled now: those that the firing did not touch, and of the touched those that pass their test."""
-    left = [number for number in before if number not in others]
-    left += _enabled(tests, marking)
-    left.sort()
-    return left
