@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 RUN    := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 
-.PHONY: serve setup setup-dev test test-fast check format lock compile bench bench-peers schema migrations picture clean help
+.PHONY: serve setup setup-dev test test-fast check format lock compile bench bench-peers test-peers schema migrations picture clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -72,6 +72,9 @@ bench: setup-dev ## our figures against the limits (needs wrk and nginx)
 
 bench-peers: setup-dev ## the same against LiteLLM, TensorZero and Portkey, installed for it (needs npm too; some minutes)
 	$(BIN)/python -m benchmarks --against-peers
+
+test-peers: setup-dev ## our analysis and PNML beside SNAKES and pm4py, installed for it and removed afterwards
+	folder=$$(mktemp -d); PEERS=$$folder $(BIN)/python -m pytest tests/peers; status=$$?; rm -rf $$folder; exit $$status
 
 picture: setup-dev ## make the README's pictures in headless Chromium
 	$(BIN)/python -m tests.acceptance.pictures

@@ -102,8 +102,7 @@ def environments(names: Collection[str]) -> Iterator[list[Peer]]:
     try:
         wanted = [peer for peer in PEERS if peer.name in names]
         for peer in wanted:
-            peer.home = folder.resolve() / peer.name
-            peer.missing = _install(peer, peer.home)
+            install(peer, folder)
         yield wanted
     finally:
         if given.environments is None:
@@ -132,6 +131,12 @@ def start(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def install(peer: Peer, folder: Path) -> None:
+    """Install it below this folder unless it is there already; `home` and `missing` say how that went."""
+    peer.home = folder.resolve() / peer.name
+    peer.missing = _install(peer, peer.home)
 
 
 def _install(peer: Peer, home: Path) -> str:
