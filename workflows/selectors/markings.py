@@ -25,6 +25,9 @@ from workflows.models import Case, Firing, Token, TokenChange, WorkflowVersion
 from workflows.selectors.rows import existing_token
 
 
+_COLUMNS = ("pk", "place", "data", "metadata", "version", "entered_seq", "entered_at", "updated_at")
+
+
 def net_of(version: WorkflowVersion) -> Net:
     """The compiled definition; `version.definition` itself may be deferred."""
     return _compiled(version.pk, version.created_at)
@@ -94,7 +97,11 @@ def load_marking(
             holders.setdefault(shared[place], []).append(place)
     for holder, held in holders.items():
         here |= Q(case_id=holder, place__in=held)
-    return Marking(value_of(row) for row in Token.objects.filter(here, state=Token.LIVE))
+    rows = Token.objects.filter(here, state=Token.LIVE).values_list(*_COLUMNS)  # a busy place has many: no instances
+    return Marking(
+        TokenValue(str(pk), place, data, metadata, version, entered_seq, (entered_at or updated_at).timestamp())
+        for pk, place, data, metadata, version, entered_seq, entered_at, updated_at in rows
+    )
 
 
 def shared_cases(workflow_id: str, net: Net) -> dict[str, uuid.UUID]:
