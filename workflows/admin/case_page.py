@@ -41,6 +41,7 @@ class CaseAdmin(LookOnlyAdmin):
     search_fields = ("triggered_by",)
     uuid_fields = ("id", "tokens__id", "archived_tokens__id")
     date_hierarchy = "created_at"
+    ordering = ("-created_at",)
     fields = ()
     change_form_template = "workflows/case_page.html"
 
@@ -135,6 +136,7 @@ def case_context(case: Case, request: HttpRequest) -> dict[str, Any]:
     tokens = {token["id"]: token for group in by_place.values() for token in group}
     effects = [effect for effect in selectors.effects_of_case(case) if effect.kind != WAKE or effect.error]
     enabled = [way.transition.id for way in ways if way.token_ids]
+    may_retry = request.user.has_perm(RETRY) and case.archived_at is None
     page = _page(request)
     pages = max(1, -(-case.last_seq // LOG_PAGE))
     page = min(page, pages)
@@ -148,11 +150,18 @@ def case_context(case: Case, request: HttpRequest) -> dict[str, Any]:
         "log": _log(case, page, {f"{EFFECT_KEY}{effect.pk}": effect for effect in effects}),
         "page": page,
         "pages": pages,
-        "effects": [(effect, EFFECT_LABELS[effect.state]) for effect in effects],
+        "effects": [(each, EFFECT_LABELS[each.state], may_retry and _waits(each, live)) for each in effects],
         "may_fire": request.user.has_perm(FIRE) and case.archived_at is None,
-        "may_retry": request.user.has_perm(RETRY) and case.archived_at is None,
         "seq_link": reverse("admin:workflows_case_seq", args=[case.pk]),
     }
+
+
+def _waits(effect: OutboxEffect, live: list[Token]) -> bool:
+    """Whether the effect could do its work now: it has not, and its token is still there."""
+    if effect.state not in (OutboxEffect.FAILED, OutboxEffect.PENDING):
+        return False
+    here = {(token.pk, token.entered_seq) for token in live}
+    return effect.token_id is None or (effect.token_id, effect.entered_seq) in here
 
 
 def _log(case: Case, page: int, effects: dict[str, OutboxEffect]) -> list[dict[str, Any]]:

@@ -196,3 +196,13 @@ def test_the_case_page_costs_a_bounded_number_of_queries(
     assert Case.objects.count() == 1
     with django_assert_max_num_queries(16):
         shown(staff, address(token))
+
+
+def test_an_effect_whose_token_has_gone_on_is_not_offered_again(staff: Client, token: Token) -> None:
+    services.fire(str(token.pk), "submit")
+    effect = OutboxEffect.objects.get()
+    outbox.claim(str(effect.pk), effect.available_at)
+    services.fail(str(effect.pk), 1, "the rules were away", retryable=False)
+    assert "Retry now" in shown(staff, address(token))
+    services.fire(str(token.pk), "approve")
+    assert "Retry now" not in shown(staff, address(token))
