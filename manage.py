@@ -7,6 +7,8 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "circuit_breaker.settings")
+    if sys.argv[1:2] not in (["makemigrations"], ["export_schema"]):
+        os.umask(0o077)  # what is written is data: for its owner only
     try:
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
@@ -21,9 +23,21 @@ def main() -> None:
 
             Command().run_from_argv(sys.argv)
         else:
+            _warn_of_another_database()
             execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         raise SystemExit(f"Settings: {error}") from error
+
+
+def _warn_of_another_database() -> None:
+    """A command beside a running `serve`: to standard error, for the output may be read by a program."""
+    if sys.argv[1:2] in ([], ["help"]) or "--help" in sys.argv:
+        return
+    from circuit_breaker.storage import another_database
+
+    warning = another_database()
+    if warning is not None:
+        print(f"Warning: {warning}", file=sys.stderr)  # noqa: T201 - no console yet
 
 
 if __name__ == "__main__":

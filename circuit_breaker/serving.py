@@ -26,13 +26,12 @@ from circuit_breaker import processes, settings, setup
 from circuit_breaker.banner import banner
 from circuit_breaker.console import Console
 from circuit_breaker.lifeline import PARENT
+from circuit_breaker.storage import REGISTER, which_database
 from circuit_breaker.supervisor import StartFailed, Supervisor
 
 READY_SECONDS = 60.0
 INTERRUPTED = 130
 ECHO_SECONDS = 0.3
-REGISTER = "serve.json"
-"""In DATA_DIR: the process ids of the supervisor and its children."""
 
 
 class CannotServe(Exception):
@@ -103,7 +102,8 @@ class _Serving:
     def __init__(self, console: Console, started: float) -> None:
         self._console = console
         self._started = started
-        self._supervisor = Supervisor(console, settings.BASE_DIR, settings.DATA_DIR / REGISTER)
+        register = settings.DATA_DIR / REGISTER
+        self._supervisor = Supervisor(console, settings.BASE_DIR, register, which_database())
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
 
     async def run(self) -> int:
@@ -121,7 +121,11 @@ class _Serving:
             start.cancel()  # nothing more is started from here on
             await asyncio.wait({start})
             self._console.say(f"\n{stopped.result().name}: finishing what is in work (again to end at once) ...")
-            return 0 if await self._drained() else INTERRUPTED
+            drained = await self._drained()
+            self._console.say(
+                "Stopped." if drained else "Stopped at once; what was in work is taken up at the next start."
+            )
+            return 0 if drained else INTERRUPTED
         finally:
             for task in (start, failure, stopped):
                 task.cancel()

@@ -190,6 +190,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "circuit_breaker.requests.RequestIdMiddleware",
+    "circuit_breaker.requests.HostMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

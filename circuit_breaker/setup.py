@@ -121,13 +121,25 @@ def wipe_memory(database: Path, leftovers: Iterable[Path], template: Path) -> bo
         shutil.rmtree(path, ignore_errors=True)
     if not template.exists():
         return False
+    make_private(database)
     shutil.copyfile(template, database)
     return True
 
 
+def make_private(database: Path) -> None:
+    """A file of this name that its owner only may read; SQLite gives its companions (-wal, -shm) the same mode."""
+    try:
+        os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        database.chmod(0o600)
+
+
 def _migrate() -> None:
     from django.core.management import call_command
+    from django.db import connection
 
+    if connection.vendor == "sqlite":
+        make_private(Path(str(connection.settings_dict["NAME"])))
     call_command("migrate", interactive=False, verbosity=0)
 
 
@@ -137,6 +149,7 @@ def _keep_template(path: Path) -> None:
 
     unfinished = path.with_suffix(".part")
     unfinished.unlink(missing_ok=True)
+    make_private(unfinished)
     connection.ensure_connection()
     copy = sqlite3.connect(unfinished)
     try:

@@ -46,7 +46,9 @@ class StartFailed(Exception):
 class Supervisor:
     """The children of this process. `register` is a file that always names who runs, for tools and tests."""
 
-    def __init__(self, console: Console, folder: Path, register: Path) -> None:
+    def __init__(self, console: Console, folder: Path, register: Path, database: str = "") -> None:
+        """`database`: which one the children use; it stands in the register."""
+        self._database = database
         self._console = console
         self._folder = folder
         self._register = register
@@ -169,7 +171,8 @@ class Supervisor:
         children = {name: process.pid for name, process in self._processes.items()}
         unfinished = self._register.with_suffix(".part")
         try:
-            unfinished.write_text(json.dumps({"supervisor": os.getpid(), "children": children}))
+            content = {"supervisor": os.getpid(), "database": self._database, "children": children}
+            unfinished.write_text(json.dumps(content))
             unfinished.rename(self._register)
         except OSError as error:  # a full disk: the register is for people and tests, the children matter more
             self._console.say(f"{self._register} is not up to date: {error}.")

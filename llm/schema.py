@@ -20,8 +20,7 @@ class ProviderHealth(graphene.ObjectType):
     """What live gateways saw of the provider in the last minutes; where no call was made, what the last probe gave."""
 
     is_healthy = graphene.Boolean(
-        required=True,
-        description="It is configured, and half of its recent calls succeeded; without calls: it answers probes.",
+        description="Half of its recent calls succeeded; without calls: it answers probes. Null: it is not configured.",
     )
     observed_by = graphene.String(required=True, description="What `isHealthy` rests on: calls, probe, or nothing yet.")
     checked_at = graphene.DateTime(description="When it was last asked for its list of models; null: never.")
@@ -176,6 +175,7 @@ def _shown(rows: Iterable[tables.Provider]) -> list[LLMProvider]:
 
 def _with_health(row: tables.Provider, figures: selectors.ProviderFigures) -> LLMProvider:
     health = selectors.provider_health(row, figures)
+    usable = row.configured and _reachable(row)
     return LLMProvider(
         id=row.slug,
         provider_type=row.provider_type,
@@ -185,10 +185,10 @@ def _with_health(row: tables.Provider, figures: selectors.ProviderFigures) -> LL
         configured=row.configured,
         key_count=sum(key.enabled for key in row.keys.all()),
         health_status=ProviderHealth(
-            is_healthy=row.configured and _reachable(row) and health.ok,
+            is_healthy=health.ok if usable else None,
             observed_by=health.observed_by,
             checked_at=health.checked_at,
-            problem=health.problem or None,
+            problem=health.problem or (None if usable else _unusable(row)),
             error_rate=figures.error_rate,
             average_latency_ms=health.latency_ms,
             requests=figures.requests,
@@ -200,6 +200,12 @@ def _with_health(row: tables.Provider, figures: selectors.ProviderFigures) -> LL
 def _reachable(row: tables.Provider) -> bool:
     """A provider without keys (Ollama) counts only when it was found: its models are known from itself."""
     return row.auth != "none" or bool(row.models.all())
+
+
+def _unusable(row: tables.Provider) -> str:
+    if row.configured:
+        return "Not configured: no server of it was found at its address."
+    return "Not configured: it has no address or no key yet."
 
 
 def _usd_per_token(nano_per_million: int | None) -> float | None:

@@ -175,6 +175,24 @@ async def test_health_says_what_is_so(gateway: Running, path: str) -> None:
     assert (await gateway.ask(get("/ready"))).json == {"ready": True}
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "The request body is empty; a JSON object is expected."),
+        (b" \n", "The request body is empty; a JSON object is expected."),
+        (b'{"model": "gp', "The request body is not valid JSON: it ends in the middle. Was it sent whole?"),
+        (b"[]", "The request body must be a JSON object: it must be an object, not a list."),
+        ({"model": 4, "messages": MESSAGES}, "`model`: must be a string, not a whole number."),
+        ({**CHAT, "n": 0}, "`n`: must be a whole number of at least 1."),
+        ({**CHAT, "stream": "yes"}, "`stream`: must be true or false or null, not a string."),
+        ({"messages": MESSAGES}, "`model`: it is required."),
+    ],
+)
+@pytest.mark.doors("native")
+async def test_what_is_wrong_with_a_body_is_said_in_plain_words(gateway: Running, body: object, said: str) -> None:
+    assert (await gateway.ask(post(body))).error["message"] == said
+
+
 async def test_metrics_count_calls_and_refusals(gateway: Running) -> None:
     await gateway.ask(post())
     await gateway.ask(post({}))

@@ -105,6 +105,23 @@ def test_the_first_login_can_be_made_while_it_runs(memory: Running) -> None:
     assert "Log out" in home.text
 
 
+def test_a_command_with_another_storage_is_told_that_serve_uses_another_database(memory: Running) -> None:
+    own = manage(memory.environment, "apikey", "list")
+    assert (own.returncode, own.stderr) == (0, "")
+    other = manage(memory.environment | {"STORAGE_BACKEND": "sqlite"}, "showmigrations", "--plan", "billing")
+    assert other.returncode == 0
+    (line,) = other.stderr.strip().splitlines()
+    assert line.startswith("Warning: The `serve` that runs on ")
+    assert "(STORAGE_BACKEND=memory, " in line
+    assert "(STORAGE_BACKEND=sqlite, " in line
+
+
+def test_the_database_is_for_its_owner_only(memory: Running) -> None:
+    files = list(memory.data_dir.glob("*.sqlite3*"))
+    assert "memory.sqlite3" in {path.name for path in files}
+    assert {path.name: oct(path.stat().st_mode & 0o777) for path in files} == {path.name: "0o600" for path in files}
+
+
 def test_health_is_ok_on_both_ports(memory: Running) -> None:
     until(lambda: httpx.get(f"{memory.control_url}/health").json()["status"] == "ok")
     health = httpx.get(f"{memory.control_url}/health").json()
@@ -184,6 +201,7 @@ def test_a_signal_ends_everything(number: signal.Signals) -> None:
         pids = list(running.pids().values())
         assert len(pids) == len(NAMES) and all(map(alive, pids))
         assert running.stop(number) == 0
+        assert running.logs().rstrip().endswith("Stopped."), "the last line"
         assert wait_until_gone(pids, 1) == []
         assert not (running.data_dir / "serve.json").exists()
 

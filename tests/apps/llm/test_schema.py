@@ -188,7 +188,7 @@ def test_the_query_of_the_guide_shows_what_gateways_observed() -> None:
     providers = {row["id"]: row for row in run(PROVIDERS)["llmProviders"]}
     assert providers["openai"]["healthStatus"] == {"isHealthy": True, "errorRate": 0.1, "averageLatencyMs": 200.0}
     assert providers["anthropic"]["healthStatus"] == {"isHealthy": False, "errorRate": 0.5, "averageLatencyMs": 100.0}
-    assert providers["groq"]["healthStatus"] == {"isHealthy": False, "errorRate": 0.0, "averageLatencyMs": 0.0}
+    assert providers["groq"]["healthStatus"] == {"isHealthy": None, "errorRate": 0.0, "averageLatencyMs": 0.0}
     assert providers["google"]["providerType"] == "google"
     gpt_4 = next(model for model in providers["openai"]["models"] if model["id"] == "gpt-4")
     assert gpt_4 == {

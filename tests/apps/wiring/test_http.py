@@ -216,6 +216,10 @@ def test_a_named_origin_may(client: Client, settings: Any, setting: str) -> None
     assert post(client, {"query": "{ hello }"}, origin="https://app.example").status_code == 200
 
 
-def test_an_unknown_host_is_refused() -> None:
+def test_an_unknown_host_is_refused_by_a_line_that_names_the_setting() -> None:
     answer = Client(headers={"host": "rebound.example"}).post("/graphql", data=b"{}", content_type="application/json")
-    assert answer.status_code == 400
+    assert refused(answer) == (400, "FOREIGN_HOST")
+    (error,) = answer.json()["errors"]
+    assert "'rebound.example'" in error["message"]
+    assert "ALLOWED_HOSTS" in error["message"]
+    assert answer["x-request-id"] == error["extensions"]["requestId"]
