@@ -20,8 +20,9 @@ from llm.gateway.admission import AGENTS_OWNER
 from llm.gateway.exchange import Exchange, HeaderLines, lines
 from llm.gateway.gateway import Gateway, Route
 from llm.gateway.ids import new_id, request_id
+from llm.gateway.in_flight import BYTES_PER_TOKEN, Entry
 from llm.gateway.provider_connection import FOREVER, Reply
-from llm.gateway.register import BYTES_PER_TOKEN, NO_SLOT, Entry
+from llm.gateway.register import NO_SLOT
 
 if TYPE_CHECKING:
     from llm.gateway.limiter import Admitted

@@ -34,8 +34,9 @@ MODULES = (
     *(
         f"llm.gateway.{name}"
         for name in (
-            *("admission", "answer_head", "call", "connection", "endpoint", "exchange", "gateway"),
-            *("ids", "limiter", "outbox", "pipeline", "provider_connection", "request_reader", "steps", "streams"),
+            *("admission", "answer_head", "call", "connection", "endpoint", "exchange", "gateway", "ids"),
+            *("journal", "limiter", "metrics", "outbox", "pipeline", "provider_connection", "register"),
+            *("request_reader", "steps", "streams", "upstream"),
         )
     ),
 )

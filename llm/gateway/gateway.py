@@ -21,16 +21,17 @@ from llm.core.model_list import ModelList
 from llm.core.routing import Catalogue
 from llm.core.snapshot import Provider, ProviderKey, Snapshot
 from llm.core.uplink import Observation
-from llm.gateway import compiled, register
+from llm.gateway import compiled, in_flight
 from llm.gateway.admission import Admission
 from llm.gateway.images import ImageFetcher
 from llm.gateway.journal import Journal
 from llm.gateway.limiter import Limiter
 from llm.gateway.metrics import Metrics, process_gauges
+from llm.gateway.origin import Origin, read_url
 from llm.gateway.replay import ReplayStore
 from llm.gateway.settings import Settings
 from llm.gateway.shared_metrics import SharedMetrics
-from llm.gateway.upstream import Origin, Upstream, read_url
+from llm.gateway.upstream import Upstream
 
 SNAPSHOT_WAIT_SECONDS = 10.0
 MAX_WEIGHT = 100
@@ -170,7 +171,7 @@ class Gateway:
             if len(self._asked) >= MAX_ASKED:  # names with directives make deployments of their own
                 self._asked.clear()
             model = deployment.model
-            found = self._asked[deployment] = register.asked(deployment.provider.name, model.id, model.price)
+            found = self._asked[deployment] = in_flight.asked(deployment.provider.name, model.id, model.price)
         return found
 
     def status(self) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from llm.gateway.provider_connection import ProviderConnection, Reply
 if TYPE_CHECKING:
     import httpx
 
-    from llm.gateway.upstream import Origin, Upstream
+    from llm.gateway.origin import Origin
+    from llm.gateway.upstream import Upstream
 
 SENDING = frozenset({"http11.send_request_headers.started", "http2.send_request_headers.started"})
 KEPT_SECONDS = 30.0

@@ -20,8 +20,9 @@ from pathlib import Path
 import msgspec
 
 from billing.core.usage import CallRecord
+from llm.gateway.in_flight import lost, unrecorded
 from llm.gateway.journal_files import create, lines_of, lock, read_mark, recover
-from llm.gateway.register import NO_SLOT, SLOTS, Register, lost, unrecorded
+from llm.gateway.register import NO_SLOT, SLOTS, Register
 
 log = logging.getLogger(__name__)
 

@@ -10,11 +10,10 @@ import time
 from bisect import bisect_left
 from pathlib import Path
 
-import msgspec
-
 from billing.core.usage import CallRecord
 from llm.core.errors import LlmError, RateLimited
 from llm.core.uplink import ProviderFigures
+from llm.gateway.counters import Counters
 
 MAX_SERIES = 2_000
 MAX_REASONS = 200
@@ -50,18 +49,6 @@ class Series:
         """Attempts that failed and were followed by another: no calls, but tokens and cost are among the others'."""
         self.cost_nano = 0
         self.tokens = [0] * len(TOKEN_KINDS)
-
-
-class Counters(msgspec.Struct, frozen=True):
-    """All counters as values: what a worker writes down and another adds to its own."""
-
-    series: list[tuple[str, str, int, str, tuple[int, int, int, int, int, int], list[int]]]
-    """Provider, model, status, operation; calls, errors, microseconds, nano-dollars, covered attempts, their
-    microseconds; tokens by kind."""
-    refused: list[tuple[int, str, int]]
-    upstream_errors: list[tuple[str, str, int]]
-    histograms: list[tuple[str, str, list[int], int]]
-    """Which, and of which operation; counts and the total."""
 
 
 GAUGES = {

@@ -16,9 +16,10 @@ import msgspec
 from billing.core.usage import CallRecord
 from llm.core.uplink import VERSION
 from llm.gateway import metrics_text
+from llm.gateway.counters import Counters
 from llm.gateway.journal import Journal
 from llm.gateway.journal_reader import JournalReader
-from llm.gateway.metrics import Counters, Metrics
+from llm.gateway.metrics import Metrics
 
 log = logging.getLogger(__name__)
 

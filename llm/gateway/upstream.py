@@ -13,14 +13,12 @@ import ssl
 from collections import deque
 from collections.abc import Coroutine
 from pathlib import Path
-from urllib.parse import urlsplit
-
-import msgspec
 
 from llm.core.errors import LlmError, ProviderUnreachable, Unavailable
 from llm.gateway.certificates import provider_context
 from llm.gateway.http_limits import Bounds
 from llm.gateway.httpx_transport import HttpxCall, HttpxPool
+from llm.gateway.origin import Origin
 from llm.gateway.outbox import Outbox
 from llm.gateway.provider_connection import ProviderConnection, Reply
 from llm.gateway.proxies import Proxies
@@ -30,18 +28,6 @@ IDLE_SECONDS = 30.0
 SURPLUS_SECONDS = 1.0
 """For how long connections beyond `idle_limit` are kept: many calls at once would else close and open them in turn."""
 SWEEP_SECONDS = 0.25
-
-
-class Origin(msgspec.Struct, frozen=True):
-    """Where a connection leads."""
-
-    host: str
-    port: int
-    tls: bool
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
 
 class Upstream:
@@ -243,13 +229,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message}); an own authority goes into PROVIDER_CA_FILE"
     return str(error) or "it took too long"
-
-
-def read_url(url: str) -> tuple[Origin, str]:
-    """`https://host[:port]/path?query` as an origin and a request target. Raises ValueError."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{url!r} is not an http or https URL.")
-    tls = parts.scheme == "https"
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Origin(parts.hostname, parts.port or (443 if tls else 80), tls), target

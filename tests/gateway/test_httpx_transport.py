@@ -9,10 +9,11 @@ import pytest
 
 from llm.core.errors import ProviderBroken, ProviderTimeout, ProviderUnreachable
 from llm.gateway.httpx_transport import HttpxPool
+from llm.gateway.origin import Origin
 from llm.gateway.provider_connection import Cancelled, Reply
 from llm.gateway.proxies import Proxies, read_proxies
 from llm.gateway.steps import conduct
-from llm.gateway.upstream import Origin, Upstream
+from llm.gateway.upstream import Upstream
 from tests.gateway.certificates import certificate, server_context
 from tests.gateway.conftest import until
 from tests.gateway.forward_proxy import ForwardProxy

@@ -9,9 +9,10 @@ import pytest
 from msgspec import Raw
 
 from billing.core.pricing import Price
+from llm.gateway.in_flight import Entry, asked
 from llm.gateway.journal import Journal
 from llm.gateway.journal_reader import JournalReader
-from llm.gateway.register import NO_SLOT, SLOT_BYTES, Entry, Register, asked
+from llm.gateway.register import NO_SLOT, SLOT_BYTES, Register
 from tests.gateway.client import CHAT, ask, post
 from tests.gateway.conftest import Running, until
 from tests.gateway.control import PRICE, Control

@@ -17,8 +17,9 @@ import uvloop
 
 from llm.core.errors import LlmError, ProviderBroken
 from llm.gateway import staleness
+from llm.gateway.origin import Origin
 from llm.gateway.provider_connection import Reply
-from llm.gateway.upstream import Origin, Upstream
+from llm.gateway.upstream import Upstream
 from tests.gateway.conftest import until
 
 HEAD = b"POST /v1/x HTTP/1.1\r\nhost: p\r\ncontent-length: %d\r\n\r\n"
