@@ -1,12 +1,15 @@
 # Every task a newcomer or CI needs. Only Python (3.11 or newer) and make are assumed.
 #   make serve   run everything          make test    set up and pass the tests
 #   make check   static checks           make bench   figures against the limits
+# With a C compiler, `make serve` once makes machine code of the gateway's busiest modules; COMPILE=no leaves that out.
 
 PYTHON ?= python3
+COMPILE ?= yes
 VENV   := .venv
 BIN    := $(VENV)/bin
 RUN    := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
+NATIVE := $(VENV)/.compiled
 
 .PHONY: serve setup setup-dev test test-fast check format lock compile bench bench-peers test-peers schema migrations picture clean help
 
@@ -25,11 +28,20 @@ $(DEV): requirements-dev.txt | $(RUN)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-setup: $(RUN) ## make .venv and install what the product needs
+# Once, and never an error: without a compiler, or if it fails, the gateway runs as plain Python and the banner says so.
+$(NATIVE): requirements-compile.txt | $(RUN)
+	@if test "$(COMPILE)" != no && command -v cc >/dev/null; then \
+		echo "Making machine code of the gateway's busiest modules, once, in about a minute (make COMPILE=no serve leaves it out) ..."; \
+		$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-compile.txt \
+			&& $(BIN)/python -m llm.gateway.compiled --if-possible || true; \
+	fi
+	@touch $@
+
+setup: $(RUN) $(NATIVE) ## make .venv and install what the product needs
 
 setup-dev: $(RUN) $(DEV) ## the same, with the tools for tests and checks
 
-serve: $(RUN) ## run gateway, control and worker with embedded defaults
+serve: $(RUN) $(NATIVE) ## run gateway, control and worker with embedded defaults
 	@$(BIN)/python manage.py serve $(ARGS)
 
 test: setup-dev ## the whole test suite, on every storage this machine has
@@ -60,17 +72,20 @@ schema: setup-dev ## write docs/schema.graphql
 migrations: setup-dev ## write missing migrations
 	$(BIN)/python manage.py makemigrations
 
-lock: setup-dev ## pin requirements.in and requirements-dev.in with hashes
+lock: setup-dev ## pin the requirements*.in with hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links --no-emit-index-url --custom-compile-command "make lock" --python-version 3.11 requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links --no-emit-index-url --custom-compile-command "make lock" --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-find-links --no-emit-index-url --custom-compile-command "make lock" --python-version 3.11 --constraint requirements-dev.txt requirements-compile.in -o requirements-compile.txt
 
-compile: setup-dev ## the gateway's busiest modules as machine code: optional, about a fifth faster (needs a C compiler)
+compile: setup-dev ## the gateway's busiest modules as machine code again, after its sources have changed (needs a C compiler)
 	$(BIN)/python -m llm.gateway.compiled
 
 bench: setup-dev ## our figures against the limits (needs wrk and nginx)
+	@$(BIN)/python -m llm.gateway.compiled --if-possible
 	$(BIN)/python -m benchmarks
 
 bench-peers: setup-dev ## the same against LiteLLM, TensorZero and Portkey, installed for it (needs npm too; some minutes)
+	@$(BIN)/python -m llm.gateway.compiled --if-possible
 	$(BIN)/python -m benchmarks --against-peers
 
 test-peers: setup-dev ## our analysis and PNML beside SNAKES and pm4py, installed for it and removed afterwards

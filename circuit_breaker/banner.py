@@ -10,6 +10,7 @@ from pathlib import Path
 
 from circuit_breaker import __version__, processes, settings
 from circuit_breaker.setup import SetupReport, source_of
+from llm.gateway import compiled
 
 STORAGES = {
     "memory": "memory: thrown away at the next start (STORAGE_BACKEND=sqlite or postgres keeps it)",
@@ -33,6 +34,7 @@ def banner(report: SetupReport, seconds: float) -> str:
         ("", f"first login: {first_login()}"),
         ("Health", f"{gateway}/health   {control}/health"),
         ("Storage", _storage()),
+        ("Gateway", _gateway()),
         ("Worker", f"{settings.WORKER_CONCURRENCY} threads, messages by {_broker()}"),
         *_providers(report),
         *(
@@ -84,6 +86,12 @@ def _storage() -> str:
     if settings.STORAGE_BACKEND == "postgres":
         name = f"{name} at {database['HOST'] or 'localhost'}:{database['PORT'] or 5432}"
     return STORAGES[settings.STORAGE_BACKEND].format(database=name)
+
+
+def _gateway() -> str:
+    if compiled.is_current():
+        return "its busiest modules run as machine code"
+    return "plain Python; `make compile` makes it faster (needs a C compiler)"
 
 
 def _broker() -> str:

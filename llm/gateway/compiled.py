@@ -1,4 +1,4 @@
-"""The gateway's busiest modules as machine code, for whoever wants the last fifth of speed: built by `make compile`.
+"""The gateway's busiest modules as machine code: built once by `make serve` where there is a C compiler.
 
 `python -m llm.gateway.compiled` translates MODULES with mypyc (part of mypy) and a C compiler into a folder of the
 virtual environment. `use`, called before any of them is imported, lets Python find them there, but only if they were
@@ -113,6 +113,20 @@ def _source(root: Path, module: str) -> Path:
     return root.joinpath(*module.split(".")).with_suffix(".py")
 
 
+def build_if_possible() -> str:
+    """Build, unless it is there. Returns the line to show; what stands in the way is no error, the sources will do."""
+    if not is_current():
+        try:
+            build()
+        except SystemExit as reason:
+            first, *_, last = [*str(reason).strip().splitlines(), ""]
+            return f"The gateway will run as plain Python, a third slower. {first} {last}".rstrip()
+    return f"{len(MODULES)} modules of the gateway are compiled."
+
+
 if __name__ == "__main__":
-    build()
-    print(f"{len(MODULES)} modules are compiled in {FOLDER}.")  # noqa: T201 - a command says what it did
+    if "--if-possible" in sys.argv:
+        print(build_if_possible())  # noqa: T201 - a command says what it did
+    else:
+        build()
+        print(f"{len(MODULES)} modules are compiled in {FOLDER}.")  # noqa: T201 - the same

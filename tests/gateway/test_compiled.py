@@ -33,6 +33,15 @@ async def test_a_build_of_other_sources_is_passed_over(tmp_path: Path) -> None:
     assert await health(tmp_path, folder) is False
 
 
+def test_without_a_compiler_one_line_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "FOLDER", tmp_path / "compiled")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    said = compiled.build_if_possible()
+    assert said.startswith("The gateway will run as plain Python")
+    assert "A C compiler is needed" in said and "\n" not in said
+    assert not compiled.is_current()
+
+
 async def test_a_gateway_of_compiled_modules_answers_and_books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need_program("cc")
     monkeypatch.setattr(compiled, "FOLDER", tmp_path / "compiled")

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from llm.gateway import compiled
 from tests.acceptance.running import ROOT, Running, alive, clean_environment, free_port, wait_until_gone
 from tests.services import need_postgres
 
@@ -76,6 +77,7 @@ def test_the_banner_says_what_there_is_and_what_to_try(memory: Running) -> None:
         f"Admin       {memory.control_url}/admin/",
         "manage.py createsuperuser",
         "Storage     memory: thrown away at the next start",
+        "Gateway     its busiest modules run as machine code" if compiled.is_current() else "Gateway     plain Python",
         "Worker      8 threads",
         "Providers   none found, so the built-in sandbox answers",
         f"curl -X POST {memory.gateway_url}/v1/chat/completions",
