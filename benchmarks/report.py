@@ -94,6 +94,7 @@ def figures(found: dict[str, Any]) -> tuple[str, str]:
     if found["row"] in (1, 2, 3, 6, 8):
         rates = [f"{name} {one['requests_per_second']:,}/s" for name, one in found["contenders"].items()]
         spread = f"; p99 / p50 = {found['p99_over_p50']}" if "p99_over_p50" in found else ""
+        spread += f"; nginx between the same loads: {found['nginx_ratio']}" if "nginx_ratio" in found else ""
         return f"**{found['ratio']:.2f}**; {', '.join(rates)}{spread}", f"≥ {found['goal']:g}"
     if found["row"] in (11, 12):
         unit = {"firings_per_second": "{:,.0f}/s", "seconds": "{:.3f} s"}

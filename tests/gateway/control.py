@@ -83,7 +83,8 @@ class Control:
         self.hellos: list[Hello] = []
         self.observations: list[Observation] = []
         self.booked = 0
-        self.cost_nano = 0
+        self.answered = self.cost_nano = 0
+        """Calls answered whole, and their cost."""
         self.booked_on_key = 0
         self.acknowledging = True
         self.poison: set[str] = set()
@@ -202,7 +203,9 @@ class Control:
     def _book(self, batch: UsageBatch) -> None:
         self.booked += len(batch.records)
         if self._count_only:
-            self.cost_nano += sum(record.cost_nano for record in batch.records)
+            answered = [record for record in batch.records if record.outcome == "ok"]
+            self.answered += len(answered)
+            self.cost_nano += sum(record.cost_nano for record in answered)
             self.booked_on_key += sum(record.api_key == CLIENT_ID for record in batch.records)
             return
         for record in batch.records:
@@ -217,8 +220,8 @@ async def _run(port: int, upstream: str, key: str) -> None:
     async with Control(first, port, count_only=True) as control:
         print("ready", flush=True)
         await stop.wait()
-        said = {"booked": control.booked, "cost_nano": control.cost_nano, "booked_on_key": control.booked_on_key}
-        print(json.dumps(said), flush=True)
+        names = ("booked", "booked_on_key", "answered", "cost_nano")
+        print(json.dumps({name: getattr(control, name) for name in names}), flush=True)
 
 
 if __name__ == "__main__":
