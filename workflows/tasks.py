@@ -60,9 +60,9 @@ def sweep() -> int:
 
 @shared_task(name="workflows.tasks.tidy", ignore_result=True)
 def tidy() -> int:
-    """Forget what webhooks left behind long ago; how many rows."""
+    """Cancel tasks that lost their token; forget what webhooks left behind long ago; how many rows."""
     now = timezone.now()
-    return services.forget_receipts(now) + services.forget_effects(now)
+    return services.cancel_lost_tasks(now) + services.forget_receipts(now) + services.forget_effects(now)
 
 
 @shared_task(name="workflows.tasks.archive", ignore_result=True)

@@ -20,7 +20,16 @@ from workflows.selectors.cases import (
     transitions_of_case,
     versions,
 )
-from workflows.selectors.human_tasks import CANCEL, ESCALATE, EXPIRE, due_tasks, existing_task, task, tasks, tasks_of
+from workflows.selectors.human_tasks import (
+    ESCALATE,
+    EXPIRE,
+    cases_with_lost_tasks,
+    due_tasks,
+    existing_task,
+    task,
+    tasks,
+    tasks_of,
+)
 from workflows.selectors.log import (
     LogEntry,
     TokenState,
@@ -64,7 +73,6 @@ from workflows.selectors.rows import (
 from workflows.selectors.webhooks import webhook_subscription, webhooks
 
 __all__ = [
-    "CANCEL",
     "ESCALATE",
     "EXPIRE",
     "HISTORY_MAXIMUM",
@@ -79,6 +87,7 @@ __all__ = [
     "cases",
     "cases_before_signal",
     "cases_waiting_for",
+    "cases_with_lost_tasks",
     "due_tasks",
     "effects_of_case",
     "existing_case",

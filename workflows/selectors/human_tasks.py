@@ -10,7 +10,7 @@ from workflows.core.errors import BadInput, TaskNotFound
 from workflows.models import HumanTask, Token
 from workflows.selectors.rows import page_size
 
-ESCALATE, EXPIRE, CANCEL = "escalate", "expire", "cancel"
+ESCALATE, EXPIRE = "escalate", "expire"
 SETTLED_AT_ONCE = 200
 STATES = (HumanTask.OPEN, HumanTask.CLAIMED, HumanTask.COMPLETED, HumanTask.CANCELLED, HumanTask.EXPIRED)
 
@@ -59,11 +59,9 @@ def tasks(
 
 
 def due_tasks(now: datetime) -> list[tuple[str, str]]:
-    """(id, what is to be done) of waiting tasks that the clock or their token's leaving changes."""
+    """(id, what is to be done) of waiting tasks that the clock changes."""
     waiting = HumanTask.objects.filter(state__in=HumanTask.WAITING)
-    still = Token.objects.filter(pk=OuterRef("token_id"), state=Token.LIVE, entered_seq=OuterRef("entered_seq"))
     kinds = (
-        (CANCEL, waiting.filter(~Exists(still))),
         (EXPIRE, waiting.filter(deadline__lte=now).order_by("deadline")),
         (ESCALATE, waiting.filter(escalate_at__lte=now).order_by("escalate_at")),
     )
@@ -72,6 +70,13 @@ def due_tasks(now: datetime) -> list[tuple[str, str]]:
         for pk in rows.values_list("pk", flat=True)[:SETTLED_AT_ONCE]:
             due.setdefault(str(pk), reason)
     return list(due.items())
+
+
+def cases_with_lost_tasks() -> list[uuid.UUID]:
+    """Cases with a waiting task whose token has left; some of them."""
+    there = Token.objects.filter(pk=OuterRef("token_id"), state=Token.LIVE, entered_seq=OuterRef("entered_seq"))
+    lost = HumanTask.objects.filter(~Exists(there), state__in=HumanTask.WAITING)
+    return list(lost.order_by("case_id").values_list("case_id", flat=True).distinct()[:SETTLED_AT_ONCE])
 
 
 def tasks_of(user: str) -> Q:

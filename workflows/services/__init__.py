@@ -13,6 +13,7 @@ from workflows.services.definitions import create_workflow, update_workflow
 from workflows.services.effects import COMPLETED, DUPLICATE, FENCED, ORPHANED, complete, enqueue, fail, retry_now
 from workflows.services.firing import create_token, fire
 from workflows.services.human_tasks import (
+    cancel_lost_tasks,
     claim_task,
     complete_task,
     escalate_task,
@@ -55,6 +56,7 @@ __all__ = [
     "archive_case",
     "archive_finished",
     "attach_action",
+    "cancel_lost_tasks",
     "claim_task",
     "complete",
     "complete_task",

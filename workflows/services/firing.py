@@ -30,6 +30,7 @@ from workflows.models import Case, Firing, Token
 from workflows.services.cascade import follow, settle, wake_sharers
 from workflows.services.journal import Entry, append, lock_case
 from workflows.services.shared import enter, holder_of, lock_holders
+from workflows.services.task_log import cancel_left
 
 EFFECT_KEY, SIGNAL_KEY = "effect:", "signal:"
 """Prefixes of the engine's own idempotency keys; callers' keys may not begin so."""
@@ -157,6 +158,8 @@ def fire_locked(
     change = fire_binding(binding, entry.data or {}, metadata, case.last_seq + 1, lambda: str(uuid.uuid4()), clock)
     change = enter(change, holders)
     firing = append(case, entry, change, holders)
+    if transition.step and transition.role != "start" and net.steps[transition.step].kind == "human":
+        cancel_left(case, entry.now)
     follow(case, net, holders, transition, change, entry)
     settle(case, net, holders, entry.now)
     return firing

@@ -29,11 +29,11 @@ from workflows.core.errors import (
     WorkflowError,
 )
 from workflows.core.forms import faults_of_answer
-from workflows.core.marking import Change
 from workflows.core.payload import checked_object, checked_text
 from workflows.models import Case, Firing, HumanTask, Token
 from workflows.services import effects
-from workflows.services.journal import Entry, append, lock_case
+from workflows.services.journal import lock_case
+from workflows.services.task_log import cancel_left, record
 
 USER_LENGTH = 150
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def open_task(run: EffectRun) -> HumanTask:
             escalation=escalation,
             created_at=now,
         )
-        _record(case, task, Firing.TASK_CREATED, "", now)
+        record(case, task, Firing.TASK_CREATED, "", now)
     return task
 
 
@@ -92,7 +92,7 @@ def claim_task(task_id: str, user: str, *, anyone: bool = False) -> HumanTask:
                 raise _taken(task)
             task.state, task.claimed_by = HumanTask.CLAIMED, user
             task.save(update_fields=["state", "claimed_by"])
-            _record(case, task, Firing.TASK_CLAIMED, user, timezone.now())
+            record(case, task, Firing.TASK_CLAIMED, user, timezone.now())
     return _present(task, gone)
 
 
@@ -108,7 +108,7 @@ def release_task(task_id: str, user: str, *, anyone: bool = False) -> HumanTask:
                 raise _taken(task)
             task.state, task.claimed_by = HumanTask.OPEN, ""
             task.save(update_fields=["state", "claimed_by"])
-            _record(case, task, Firing.TASK_RELEASED, user, timezone.now())
+            record(case, task, Firing.TASK_RELEASED, user, timezone.now())
     return _present(task, gone)
 
 
@@ -152,22 +152,32 @@ def escalate_task(task_id: str, *, by: str = "") -> HumanTask:
             task.state, task.claimed_by = HumanTask.OPEN, ""
             task.escalate_at, task.escalation = None, {}
             task.save(update_fields=["assignee", "group", "state", "claimed_by", "escalate_at", "escalation"])
-            _record(case, task, Firing.TASK_ESCALATED, by, timezone.now())
+            record(case, task, Firing.TASK_ESCALATED, by, timezone.now())
     return _present(task, gone)
 
 
 def settle_tasks(now: datetime) -> int:
-    """End tasks whose deadline passed or whose token left, hand on those that are to be; how many changed."""
+    """End tasks whose deadline passed and hand on those that are to be; how many changed."""
     changed = 0
     for task_id, reason in selectors.due_tasks(now):
         try:
             changed += _settle(task_id, reason, now)
-        except CaseArchived:  # nothing can be written down about it any more
-            waiting = HumanTask.objects.filter(pk=task_id, state__in=HumanTask.WAITING)
-            changed += waiting.update(state=HumanTask.CANCELLED, finished_at=now)
         except WorkflowError as error:  # one task that cannot be settled keeps no other from it
             logger.warning("Task %s was not settled (%s): %s", task_id, reason, error)
     return changed
+
+
+def cancel_lost_tasks(now: datetime) -> int:
+    """Cancel tasks whose token was taken by what does not look for tasks, such as a migration; how many."""
+    cancelled = 0
+    for case_id in selectors.cases_with_lost_tasks():
+        try:
+            with transaction.atomic():
+                cancelled += cancel_left(lock_case(case_id), now)
+        except CaseArchived:  # nothing can be written down about it any more
+            waiting = HumanTask.objects.filter(case_id=case_id, state__in=HumanTask.WAITING)
+            cancelled += waiting.update(state=HumanTask.CANCELLED, finished_at=now)
+    return cancelled
 
 
 def _settle(task_id: str, reason: str, now: datetime) -> bool:
@@ -191,14 +201,11 @@ def _locked(task_id: str) -> tuple[Case, HumanTask]:
 
 
 def _gone(case: Case, task: HumanTask) -> bool:
-    """Whether the token has left the step; a task still waiting is cancelled then."""
-    there = Token.objects.filter(pk=task.token_id, state=Token.LIVE, entered_seq=task.entered_seq)
-    if task.state not in HumanTask.WAITING or there.exists():
+    """Whether the task was waiting for a token that has left the step unseen; it is cancelled then."""
+    if task.state not in HumanTask.WAITING or not cancel_left(case, timezone.now()):
         return False
-    task.state, task.finished_at = HumanTask.CANCELLED, timezone.now()
-    task.save(update_fields=["state", "finished_at"])
-    _record(case, task, Firing.TASK_CANCELLED, "", task.finished_at)
-    return True
+    task.refresh_from_db()
+    return task.state == HumanTask.CANCELLED
 
 
 def _present(task: HumanTask, gone: bool) -> HumanTask:
@@ -244,16 +251,10 @@ def _end(case: Case, task: HumanTask, state: str, by: str, result: EffectResult)
     task.state, task.finished_at = state, timezone.now()
     task.save(update_fields=["state", "finished_at", "completed_by", "result"])
     kind = Firing.TASK_COMPLETED if state == HumanTask.COMPLETED else Firing.TASK_EXPIRED
-    _record(case, task, kind, by, task.finished_at)
+    record(case, task, kind, by, task.finished_at)
     booked = effects.complete(str(task.effect_id), task.attempt, result)
     if booked != effects.COMPLETED:
         raise TaskConflict(f"Task {task.pk} is over: its step ended otherwise ({booked}).", taskId=str(task.pk))
-
-
-def _record(case: Case, task: HumanTask, kind: str, by: str, now: datetime) -> None:
-    data: dict[str, Any] = {"taskId": str(task.pk), "title": task.title, "transition": task.transition}
-    data |= {"assignee": task.assignee, "group": task.group, "claimedBy": task.claimed_by}
-    append(case, Entry(kind, str(task.token_id), now, data=data, triggered_by=by), Change((), ()))
 
 
 def _later(now: datetime, seconds: Any) -> datetime | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django.utils import timezone
 
 from tests.apps.workflows.conftest import together
@@ -19,7 +20,9 @@ from workflows.core.errors import (
     TaskNotYours,
     WorkflowError,
 )
+from workflows.core.marking import Change
 from workflows.models import Firing, HumanTask, OutboxEffect, Token
+from workflows.services.journal import Entry, append, lock_case
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -234,17 +237,25 @@ def test_escalation_takes_it_from_who_sat_on_it() -> None:
 def test_a_token_that_leaves_takes_its_task_along() -> None:
     task = opened()
     services.fire(str(task.token_id), "sign.cancelled")
-    with pytest.raises(TaskConflict, match="its token has left the step"):
+    with pytest.raises(TaskConflict, match="is cancelled"):
         services.complete_task(str(task.pk), "bob", {"approved": True})
     assert (HumanTask.objects.get().state, token_of(task).data) == ("cancelled", {"name": "Ann", "salary": 7})
 
 
-def test_a_task_nobody_looks_at_is_cancelled_by_the_sweep() -> None:
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_a_task_whose_token_was_taken_unseen_is_cancelled_when_somebody_wants_it_or_soon(looked_at: bool) -> None:
     task = opened()
-    services.fire(str(task.token_id), "sign.cancelled")
-    tasks.sweep()
+    with transaction.atomic():  # as the migration of a case may do it
+        case, token = lock_case(task.case_id), selectors.value_of(token_of(task))
+        append(case, Entry(Firing.MIGRATED, token.id, timezone.now()), Change((token,), ()))
+    if looked_at:
+        with pytest.raises(TaskConflict, match="its token has left the step"):
+            services.claim_task(str(task.pk), "bob")
+    else:
+        assert tasks.tidy() == 1
     assert HumanTask.objects.get().state == "cancelled"
     assert log_of(task)[-1] == ("task_cancelled", "")
+    assert tasks.tidy() == 0
 
 
 def test_a_worker_that_died_before_it_could_say_that_it_waits_opens_no_second_task() -> None:
