@@ -211,3 +211,23 @@ def test_an_impossible_proxy_is_refused_without_showing_its_password() -> None:
         read_proxies({"HTTPS_PROXY": "socks5://user:secret@host:1080"})
     assert "secret" not in str(refused.value)
     assert "secret" not in repr(read_proxies({"ALL_PROXY": "http://user:secret@host"}))
+
+
+async def test_a_call_is_registered_before_it_leaves_and_not_at_all_where_nothing_does() -> None:
+    told: list[int] = []
+
+    async def call(calls: Upstream, provider: Provider) -> Reply:
+        reply = Reply(False, 100_000)
+        reply.deadline = calls.loop.time() + 10
+        reply.on_sent = lambda: told.append(len(provider.requests))
+        calls.begin(reply, Origin(NAME, port(provider), False), HEAD, b"hi")
+        return await finished(reply)
+
+    async with Provider(whole(b"ok")) as provider:
+        async with ForwardProxy() as proxy, upstream(proxy=proxy.url) as calls:
+            assert (await call(calls, provider)).status == 200
+        assert told == [0], "once, before the provider had it"
+        async with upstream(proxy="http://127.0.0.1:9") as calls:
+            reply = await call(calls, provider)
+        assert isinstance(reply.error, ProviderUnreachable)
+        assert (told, reply.sent) == ([0], False)

@@ -344,3 +344,23 @@ async def test_open_streams_and_what_is_kept_are_in_the_metrics(gateway: Running
     assert 'circuit_breaker_streams_open{worker="gateway-0"} 0\n' in text
     assert 'circuit_breaker_streams_unattended{worker="gateway-0"} 0\n' in text
     assert int(float(re.findall(r"circuit_breaker_replay_bytes\{[^}]*\} (\d\S*)", text)[0])) > 1_000
+
+
+@pytest.mark.parametrize("door", ["uvicorn", "daphne"])
+async def test_an_asgi_server_resumes_streams_as_well(gateway: Running) -> None:
+    provider = paced(gateway, *EVENTS, DONE)
+    client = await gateway.connect()
+    client.send(post(STREAM, x_request_id="asgi"))
+    provider.send(2)
+    await client.head()
+    reader = await gateway.connect()
+    reader.send(get("/v1/streams/asgi?after=1"))
+    status, headers = await reader.head()
+    assert (status, headers["x-request-id"]) == (200, "asgi")
+    assert await read(reader, 1) == NUMBERED[1]
+    provider.send(len(SENT))
+    assert await rest(reader) == b"".join(NUMBERED[2:]), "live, to the end"
+    assert (await rest(client)).endswith(DONE)
+    assert (await resume(gateway, "asgi", 3)).body == b"".join(NUMBERED[3:])
+    assert (await resume(gateway, "asgi", len(SENT))).status == 204
+    assert (await resume(gateway, "nobody's")).status == 404

@@ -5,7 +5,10 @@ import time
 
 import msgspec
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
+from llm.core.uplink import SUBPROTOCOL
 from llm.gateway import gateway as gateway_module
 from llm.gateway.settings import Settings
 from llm.gateway.worker import Worker
@@ -197,3 +200,37 @@ async def test_a_record_that_can_never_be_booked_is_set_aside_and_blocks_no_othe
     assert '"request_id":"odd-3"' in line
     health = (await gateway.ask(get("/health"))).json
     assert health["problems"] == ["1 records could not be booked; see refused.jsonl in the journal"]
+
+
+@pytest.mark.parametrize("code", [4008, 4011, 403])
+async def test_an_uplink_that_is_refused_for_long_costs_nothing(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """The control plane is there and refuses (its secret was changed, or its database is away): calls go on, are kept, and
+    go up in order once it takes them; a refusal at the handshake is no reason to set a record aside."""
+    monkeypatch.setattr("llm.gateway.uplink.LONGEST_PAUSE", 0.2)
+    control, tried = gateway.control, 0
+
+    async def refuse(socket: ServerConnection) -> None:
+        nonlocal tried
+        tried += 1
+        await socket.close(code if code > 999 else 1008, "no")
+
+    def at_the_door(connection: ServerConnection, request: object) -> object:
+        nonlocal tried
+        if code > 999:
+            return None
+        tried += 1
+        return connection.respond(403, "no")
+
+    await control.stop()
+    protocols = [Subprotocol(SUBPROTOCOL)]
+    async with serve(refuse, "127.0.0.1", control.port, subprotocols=protocols, process_request=at_the_door):  # type: ignore[arg-type]
+        for number in range(5):
+            assert (await gateway.ask(post(X_Request_Id=f"kept-{number}"))).status == 200
+        await until(lambda: tried >= 5, 20)
+        assert not (await gateway.ask(get("/health"))).json["uplink"]["connected"]
+    await control.start()
+    records = await control.wait_for_records(5, 20)
+    assert [record.request_id for record in records] == [f"kept-{number}" for number in range(5)]
+    assert gateway.worker.journal.refused == 0

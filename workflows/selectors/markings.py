@@ -24,7 +24,6 @@ from workflows.core.notation import compile_definition, nearest
 from workflows.models import Case, Firing, Token, TokenChange, WorkflowVersion
 from workflows.selectors.rows import existing_token
 
-
 _COLUMNS = ("pk", "place", "data", "metadata", "version", "entered_seq", "entered_at", "updated_at")
 
 
