@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,8 @@ MODULES = (
 )
 """Those that take part in every call and define no msgspec Struct, which mypyc cannot translate. Their annotations are
 held to when they run: a list where a tuple is promised is an error."""
+PATIENCE = 180.0
+"""Seconds a set-up waits before it goes on without."""
 QUICKLY = {"MYPYC_OPT_LEVEL": "2", "MYPYC_DEBUG_LEVEL": "0"}
 """mypyc's defaults take twice the time and memory."""
 SETTINGS = "[mypy]\nfollow_imports = silent\nignore_missing_imports = true\n"
@@ -89,8 +92,8 @@ def stamp() -> str:
     return digest.hexdigest()
 
 
-def build() -> None:
-    """Compile. Raises SystemExit with what is missing, or with the compiler's words."""
+def build(seconds: float | None = None) -> None:
+    """Compile, within so many seconds. Raises SystemExit with what is missing, or with the compiler's words."""
     if shutil.which("cc") is None and shutil.which("gcc") is None:
         raise SystemExit("A C compiler is needed (Debian: apt install gcc python3-dev).")
     with tempfile.TemporaryDirectory() as name:
@@ -99,22 +102,35 @@ def build() -> None:
             shutil.copytree(ROOT / package, work / package, ignore=shutil.ignore_patterns("__pycache__", "migrations"))
         (work / "mypy.ini").write_text(SETTINGS)
         sources = [str(_source(work, module).relative_to(work)) for module in MODULES]
-        done = subprocess.run(  # noqa: S603 - our own interpreter on our own files
-            [sys.executable, "-m", "mypyc", *sources],
-            cwd=work,
-            env={**QUICKLY, **os.environ},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise SystemExit(f"mypyc failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+        _run([sys.executable, "-m", "mypyc", *sources], work, seconds)
         shutil.rmtree(FOLDER, ignore_errors=True)
         for made in [*work.glob("*.so"), *work.glob("llm/**/*.so"), *work.glob("*.pyd"), *work.glob("llm/**/*.pyd")]:
             place = FOLDER / made.relative_to(work)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(made, place)
         (FOLDER / "stamp").write_text(stamp())
+
+
+def _run(command: list[str], work: Path, seconds: float | None) -> None:
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter on our own files
+        command,
+        cwd=work,
+        env={**QUICKLY, **os.environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        said, errors = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise SystemExit(f"Compiling took over {seconds:g} seconds; `make compile` waits for it.") from None
+    finally:
+        if process.poll() is None:  # the compiler it has started ends with it
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if process.returncode:
+        raise SystemExit(f"mypyc failed:\n{said[-4000:]}\n{errors[-4000:]}")
 
 
 def _source(root: Path, module: str) -> Path:
@@ -125,7 +141,7 @@ def build_if_possible() -> str:
     """Build, unless it is there. Returns the line to show; what stands in the way is no error, the sources will do."""
     if not is_current():
         try:
-            build()
+            build(PATIENCE)
         except SystemExit as reason:
             first, *_, last = [*str(reason).strip().splitlines(), ""]
             return f"The gateway will run as plain Python, a third slower. {first} {last}".rstrip()

@@ -42,6 +42,14 @@ def test_without_a_compiler_one_line_says_why(tmp_path: Path, monkeypatch: pytes
     assert not compiled.is_current()
 
 
+def test_a_set_up_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_program("cc")
+    monkeypatch.setattr(compiled, "FOLDER", tmp_path / "compiled")
+    monkeypatch.setattr(compiled, "PATIENCE", 0.2)
+    assert "took over 0.2 seconds" in compiled.build_if_possible()
+    assert not compiled.is_current()
+
+
 async def test_a_gateway_of_compiled_modules_answers_and_books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need_program("cc")
     monkeypatch.setattr(compiled, "FOLDER", tmp_path / "compiled")
