@@ -19,6 +19,7 @@ from workflows.core.guard import evaluate
 from workflows.core.marking import Marking, Token
 from workflows.core.net import Arc, Net, Transition
 from workflows.core.partners import narrowed
+from workflows.core.reasons import Reason, elsewhere, full, inhibited, missing, short_of
 
 SEARCH_LIMIT = 1_000
 SPONTANEOUS_LIMIT = 10_000
@@ -26,8 +27,6 @@ SPONTANEOUS_LIMIT = 10_000
 CLOCK_GRAIN = 0.001
 """Seconds by which an interval counts as over: clocks are read in microseconds and kept as floats."""
 
-Reason = dict[str, Any]
-"""Why a transition is not enabled: `kind`, `message`, and what the kind needs, all plain JSON."""
 _NO_KEY = "\x00none"
 
 
@@ -84,7 +83,7 @@ def find_binding(
     """
     alternatives = [arcs for arcs in transition.alternatives if any(arc.place == token.place for arc in arcs)]
     if not alternatives:
-        return [_elsewhere(transition, token)]
+        return [elsewhere(transition, token)]
     reasons: list[Reason] = []
     for arcs in alternatives:
         found = _bind(_Search(net, transition, marking, now, partners=partners), arcs, token)
@@ -102,10 +101,11 @@ def find_any(net: Net, transition: Transition, marking: Marking, now: float | No
 def bindings(net: Net, transition: Transition, marking: Marking, now: float | None = None) -> Iterator[Binding]:
     """For each token that could be named, its first binding: alternatives in order, tokens of their first place oldest
     first. At most SPONTANEOUS_LIMIT combinations are looked at."""
-    search = _Search(net, transition, marking, now, limit=SPONTANEOUS_LIMIT)
+    search: _Search | None = None
     for arcs in transition.alternatives:
-        if _missing(arcs, marking) or _inhibited(transition, marking) or _full(net, transition, arcs, marking):
+        if not _marked(arcs, marking) or inhibited(transition, marking) or full(net, transition, arcs, marking):
             continue
+        search = search or _Search(net, transition, marking, now, limit=SPONTANEOUS_LIMIT)
         for token in marking.at(arcs[0].place):
             if search.tried >= search.limit:
                 return
@@ -142,7 +142,7 @@ class _Search:
 
 def _bind(search: _Search, arcs: tuple[Arc, ...], token: Token) -> Binding | list[Reason]:
     net, transition, marking = search.net, search.transition, search.marking
-    reasons = [*_missing(arcs, marking), *_inhibited(transition, marking), *_full(net, transition, arcs, marking)]
+    reasons = [*missing(arcs, marking), *inhibited(transition, marking), *full(net, transition, arcs, marking)]
     if reasons:
         return reasons
     key, candidates = _correlated(search, arcs, token)
@@ -177,7 +177,7 @@ def _complete(
         if expression is not None:
             fitting = [each for each in fitting if search.key(expression, each) == key]
         if len(fitting) < arc.weight:
-            return [_short_of(arc, len(fitting))]
+            return [short_of(arc, len(fitting))]
         read.extend(fitting[: arc.weight])
     partners = tuple(each for each in taken if each.id != token.id)
     swept = tuple(each for place in transition.resets for each in marking.at(place) if each.id not in ids)
@@ -265,50 +265,9 @@ def _shown(token: Token) -> dict[str, Any]:
     return {"id": token.id, "place": token.place, "data": dict(token.data), "metadata": dict(token.metadata)}
 
 
-def _elsewhere(transition: Transition, token: Token) -> Reason:
-    needed = list(transition.source_places)
-    return {
-        "kind": "token_elsewhere",
-        "message": f'the token is in "{token.place}" and must be in {_either(needed)}',
-        "place": token.place,
-        "needed": needed,
-    }
-
-
-def _missing(arcs: tuple[Arc, ...], marking: Marking) -> list[Reason]:
-    counted = [(arc, len(marking.at(arc.place))) for arc in arcs]
-    return [_short_of(arc, present) for arc, present in counted if present < arc.weight]
-
-
-def _short_of(arc: Arc, present: int) -> Reason:
-    message = f'"{arc.place}" has {present} of the {arc.weight} tokens needed'
-    return {"kind": "missing_tokens", "message": message, "place": arc.place, "present": present}
-
-
-def _inhibited(transition: Transition, marking: Marking) -> list[Reason]:
-    reasons: list[Reason] = []
-    for arc in transition.inhibitors:
-        present = len(marking.at(arc.place))
-        if present >= arc.weight:
-            message = f'"{arc.place}" has {present} tokens and must have fewer than {arc.weight}'
-            reasons.append({"kind": "inhibited", "message": message, "place": arc.place, "present": present})
-    return reasons
-
-
-def _full(net: Net, transition: Transition, arcs: tuple[Arc, ...], marking: Marking) -> list[Reason]:
-    taken = {arc.place: arc.weight for arc in arcs}
-    reasons: list[Reason] = []
-    for arc in transition.outputs:
-        capacity = net.places[arc.place].capacity
-        if capacity is None:
-            continue
-        left = 0 if arc.place in transition.resets else len(marking.at(arc.place)) - taken.get(arc.place, 0)
-        if left + arc.weight > capacity:
-            message = f'"{arc.place}" would hold {left + arc.weight} tokens and has room for {capacity}'
-            reasons.append({"kind": "full", "message": message, "place": arc.place, "capacity": capacity})
-    return reasons
-
-
-def _either(places: list[str]) -> str:
-    quoted = [f'"{place}"' for place in places]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+def _marked(arcs: tuple[Arc, ...], marking: Marking) -> bool:
+    """Whether nothing is missing, said without a reason: most transitions looked at are not enabled."""
+    for arc in arcs:  # noqa: SIM110 - a generator costs more than the question
+        if len(marking.at(arc.place)) < arc.weight:
+            return False
+    return True

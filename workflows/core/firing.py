@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from workflows.core.binding import CLOCK_GRAIN, SEARCH_LIMIT, Binding, Reason, bindings, find_any, find_binding
+from workflows.core.binding import CLOCK_GRAIN, SEARCH_LIMIT, Binding, bindings, find_any, find_binding
 from workflows.core.errors import NotEnabled
 from workflows.core.expressions import ExpressionFailed, fill
 from workflows.core.marking import Change, Marking, Request, Token
 from workflows.core.net import Net, Transition
+from workflows.core.reasons import Reason
 
 __all__ = ["SEARCH_LIMIT", "Binding", "Reason", "amend", "available", "choose", "find_binding", "fire", "next_due"]
 

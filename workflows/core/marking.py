@@ -80,17 +80,35 @@ class Marking:
 
     def apply(self, change: Change) -> "Marking":
         """The marking after a change; raises DamagedLog if the change does not fit."""
-        left = dict(self._by_id)
+        by_id = dict(self._by_id)
+        touched: dict[str, bool] = {}  # only the places that change are laid out anew
         for token in change.consumed:
-            here = left.pop(token.id, None)
+            here = by_id.pop(token.id, None)
             if here is None or here.version != token.version:
                 found = "not there" if here is None else f"there as version {here.version}"
                 raise DamagedLog(f"Token {token.id} version {token.version} is consumed but {found}.", tokenId=token.id)
+            touched[here.place] = True
         for token in change.produced:
-            if token.id in left:
+            if token.id in by_id:
                 raise DamagedLog(f"Token {token.id} is produced but is there already.", tokenId=token.id)
-            left[token.id] = token
-        return Marking(left.values())
+            by_id[token.id] = token
+            touched[token.place] = True
+        taken = {token.id for token in change.consumed}
+        by_place = dict(self._by_place)
+        for place in touched:
+            left = [token for token in by_place.pop(place, ()) if token.id not in taken]
+            left.extend(token for token in change.produced if token.place == place)
+            if left:
+                left.sort(key=_arrival)
+                by_place[place] = tuple(left)
+        return Marking._of(by_id, by_place)
+
+    @classmethod
+    def _of(cls, by_id: dict[str, Token], by_place: dict[str, tuple[Token, ...]]) -> "Marking":
+        """A marking of these two views of the same tokens."""
+        marking = cls.__new__(cls)
+        marking._by_id, marking._by_place = by_id, by_place
+        return marking
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Marking) and self._by_id == other._by_id
