@@ -91,8 +91,11 @@ def _declaration(tool: Tool, number: int, drops: Drops) -> Fields:
     fields: Fields = {"name": tool.name}
     if tool.description is not None:
         fields["description"] = tool.description
-    if tool.parameters and tool.parameters.get("properties"):
-        fields["parameters"] = adapt(tool.parameters, f"{where}.parameters", drops)
+    schema = adapt(tool.parameters, f"{where}.parameters", drops) if tool.parameters else {}
+    if schema.get("properties") or "anyOf" in schema or schema.get("type", "object") != "object":
+        fields["parameters"] = schema
+    elif "description" in schema:  # an object without properties Gemini refuses
+        drops.note(f"{where}.parameters.description")
     return fields
 
 

@@ -29,7 +29,9 @@ CHANGED = {
     "Marks for the cache, names of authors and files, `detail` of images and thinking sealed by another provider are "
     "dropped.",
     "tools": "Schemas are written in Gemini's subset: `$ref` is put in place, `additionalProperties` and keywords "
-    "outside the subset are left out, `oneOf` becomes `anyOf`, `const` an `enum`. `strict` is dropped.",
+    "outside the subset are left out, `oneOf` becomes `anyOf`, `const` an `enum`. The members of `allOf` become one "
+    "schema: what cannot be put together is named as dropped, and what excludes the rest refused. Parameters that are "
+    "an object without properties are left out. `strict` is dropped.",
     "messages[].tool_call_id": "Results go by the name of the tool; text that is no object is wrapped as `result`, "
     "or as `error` when the call failed. Images in results stand beside them before Gemini 3, inside them since.",
     "messages[].tool_calls": "On Gemini 3 a first call without its signature gets Google's documented skip value.",

@@ -13,30 +13,43 @@ SILENT = frozenset(
     {"$schema", "$id", "$defs", "definitions", "$ref", "additionalProperties", "const", "oneOf", "allOf"}
 )
 """Put in place, or left out by the rule of `rules.CHANGED`."""
+WORDS = frozenset({"title", "description", "default"})
+"""They limit nothing: of two, one is enough."""
 
 Schema = dict[str, Any]
 
 
 def adapt(schema: Schema, where: str, drops: Drops) -> Schema:
-    """Raises InvalidRequest for a schema that refers to itself, or to nothing."""
-    return _adapt(schema, schema, where, drops, ())
+    """Raises InvalidRequest for a schema that refers to itself, or to nothing, or that nothing can fit, or is none."""
+    try:
+        return _adapt(schema, schema, where, drops, ())
+    except (AttributeError, TypeError):  # a keyword's value of another kind than JSON Schema's
+        return cannot("Gemini", "what is no JSON Schema", where)
 
 
-def _adapt(schema: Schema, root: Schema, where: str, drops: Drops, seen: tuple[str, ...]) -> Schema:
+def _adapt(schema: Any, root: Schema, where: str, drops: Drops, seen: tuple[str, ...]) -> Schema:
+    """What it refers to and what it is all of is adapted first, each with its own `seen`, then put together."""
+    if schema is True:
+        return {}
+    if not isinstance(schema, dict):
+        cannot("Gemini", "a schema that is no object", where)
+    parts: list[Schema] = []
     reference = schema.get("$ref")
     if isinstance(reference, str):
         if reference in seen:
             cannot("Gemini", "a schema that refers to itself", where)
-        besides = {name: value for name, value in schema.items() if name != "$ref"}
-        return _adapt({**_target(reference, root, where), **besides}, root, where, drops, (*seen, reference))
+        parts.append(_adapt(_target(reference, root, where), root, where, drops, (*seen, reference)))
+    members = schema.get("allOf")
+    if isinstance(members, list):
+        parts += [_adapt(inner, root, where, drops, seen) for inner in members]
     found: Schema = {}
-    for name, value in _plain(schema).items():
+    for name, value in _plain(schema, where, drops).items():
         if name == "properties" and isinstance(value, dict):
             found[name] = {key: _adapt(inner, root, where, drops, seen) for key, inner in value.items()}
         elif name == "items" and isinstance(value, dict):
             found[name] = _adapt(value, root, where, drops, seen)
         elif name == "anyOf" and isinstance(value, list):
-            _alternatives(found, [_adapt(inner, root, where, drops, seen) for inner in value])
+            parts += _alternatives(found, [_adapt(inner, root, where, drops, seen) for inner in value])
         elif name == "enum":
             if all(isinstance(item, str) for item in value):  # others Gemini refuses
                 found[name] = value
@@ -47,17 +60,50 @@ def _adapt(schema: Schema, root: Schema, where: str, drops: Drops, seen: tuple[s
             found[name] = value
         elif name not in SILENT:
             drops.note(f"{where}.{name}")
+    whole: Schema = {}
+    for part in (*parts, found):
+        whole = _both(whole, part, where, drops)
+    return whole
+
+
+def _both(one: Schema, other: Schema, where: str, drops: Drops) -> Schema:
+    """A schema for what fits both; words of `other` go first. Raises InvalidRequest when nothing can fit."""
+    found = {**one, **other}
+    for name in one.keys() & other.keys():
+        mine, its = one[name], other[name]
+        if mine == its or name in WORDS:
+            continue
+        if name == "properties":
+            same = {key: _both(mine[key], its[key], where, drops) for key in mine.keys() & its.keys()}
+            found[name] = {**mine, **its, **same}
+        elif name == "items":
+            found[name] = _both(mine, its, where, drops)
+        elif name == "required":
+            found[name] = list(dict.fromkeys([*mine, *its]))
+        elif name == "enum":
+            found[name] = [item for item in mine if item in its]
+            if not found[name]:
+                cannot("Gemini", "values of which none is allowed", where)
+        elif name == "type":
+            if {mine, its} != {"integer", "number"}:
+                cannot("Gemini", f"what is both {mine} and {its}", where)
+            found[name] = "integer"
+        elif name.startswith(("min", "max")):
+            found[name] = max(mine, its) if name.startswith("min") else min(mine, its)
+        elif name == "nullable":
+            found[name] = True
+        else:
+            drops.note(f"{where}.allOf.{name}")
     return found
 
 
-def _plain(schema: Schema) -> Schema:
-    """`oneOf`, a lone `allOf`, `const` and lists of types in words Gemini knows."""
+def _plain(schema: Schema, where: str, drops: Drops) -> Schema:
+    """`oneOf`, `const` and lists of types in words Gemini knows."""
     found = dict(schema)
     if "oneOf" in found:
+        if "anyOf" in found:
+            drops.note(f"{where}.anyOf")
         found["anyOf"] = found.pop("oneOf")
-    if isinstance(found.get("allOf"), list):
-        for inner in found.pop("allOf"):
-            found = {**inner, **found}
     if "const" in found:
         found["enum"] = [found["const"]]
     kinds = found.get("type")
@@ -69,19 +115,22 @@ def _plain(schema: Schema) -> Schema:
             found["type"] = named[0]
         else:
             del found["type"]
-            found["anyOf"] = [{"type": kind} for kind in named]
+            if "anyOf" in found:
+                drops.note(f"{where}.type")
+            else:
+                found["anyOf"] = [{"type": kind} for kind in named]
     return found
 
 
-def _alternatives(found: Schema, inner: list[Schema]) -> None:
-    """`null` is no type there: it makes the others nullable."""
+def _alternatives(found: Schema, inner: list[Schema]) -> list[Schema]:
+    """`null` is no type there: it makes the others nullable. A lone other is given back, to be put together."""
     named = [schema for schema in inner if schema.get("type") != "null"]
     if len(named) < len(inner):
         found["nullable"] = True
     if len(named) == 1:
-        found.update({**named[0], **found})
-    else:
-        found["anyOf"] = named
+        return named
+    found["anyOf"] = named
+    return []
 
 
 def _target(reference: str, root: Schema, where: str) -> Schema:

@@ -1,0 +1,85 @@
+"""Gemini's own limits, one by one: schemas put together, tools without plain properties.
+
+Next file: `test_google_contents.py`, the same wire at the door.
+"""
+
+import json
+from typing import Any
+
+import pytest
+
+from llm.core.conversation import Conversation, Drops, Message, Options, Text, Tool
+from llm.core.dialects import google
+from llm.core.dialects.google.schemas import adapt
+from llm.core.dialects.translation import Outgoing, Target
+from llm.core.errors import InvalidRequest
+
+INNER = {"title": "Inner", "type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
+ADAPTED = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
+
+
+def sent(model: str = "gemini-2.5-flash", tools: tuple[Tool, ...] = (), **options: Any) -> Outgoing:
+    asked = Conversation(model, (Message("user", (Text("Hi"),)),), tools=tools, options=Options(**options))
+    return google.encode(asked, Target(model))
+
+
+def test_a_reference_within_all_of_is_put_in_place() -> None:
+    drops = Drops()
+    field = {"title": "Field", "allOf": [{"$ref": "#/definitions/Inner"}]}
+    schema = {"type": "object", "properties": {"f": field}, "definitions": {"Inner": INNER}}
+    assert adapt(schema, "s", drops)["properties"]["f"] == {**ADAPTED, "title": "Field"}
+    assert drops.names() == ()
+
+
+def test_members_of_all_of_become_one_schema() -> None:
+    drops = Drops()
+    low = {"n": {"type": "number", "minimum": 1}}
+    high = {"n": {"type": "integer", "minimum": 2}, "c": {"enum": ["x"]}}
+    members = [{"$ref": "#/$defs/Inner"}, {"properties": low}, {"properties": high, "required": ["n", "a"]}]
+    found = adapt({"allOf": members, "required": ["c"], "$defs": {"Inner": ADAPTED}}, "s", drops)
+    assert found == {
+        "type": "object",
+        "properties": {
+            "a": {"type": "string"},
+            "n": {"type": "integer", "minimum": 2},
+            "c": {"enum": ["x"], "type": "string"},
+        },
+        "required": ["a", "n", "c"],
+    }
+    assert drops.names() == ()
+
+
+def test_one_definition_twice_side_by_side_is_no_circle() -> None:
+    inside = {"properties": {"again": {"$ref": "#/$defs/Inner"}}}
+    found = adapt({"allOf": [{"$ref": "#/$defs/Inner"}, inside], "$defs": {"Inner": ADAPTED}}, "s", Drops())
+    assert found["properties"] == {"a": {"type": "string"}, "again": ADAPTED}
+
+
+def test_what_cannot_be_put_together_is_named_or_refused() -> None:
+    drops = Drops()
+    adapt({"allOf": [{"type": "string", "pattern": "a"}, {"pattern": "b"}]}, "s", drops)
+    adapt({"oneOf": [{"type": "string"}], "anyOf": [{"type": "string"}]}, "s", drops)
+    assert drops.names() == ("s.allOf.pattern", "s.anyOf")
+    for members in (
+        [{"type": "string"}, {"type": "object"}],
+        [{"enum": ["a"]}, {"enum": ["b"]}],
+        [False],
+        [{"type": {}}, {"type": "string"}],
+    ):
+        with pytest.raises(InvalidRequest):
+            adapt({"allOf": members}, "s", drops)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"$ref": "#/$defs/Inner", "$defs": {"Inner": ADAPTED}}, ADAPTED),
+        ({"allOf": [ADAPTED]}, ADAPTED),
+        ({"anyOf": [ADAPTED, {"type": "string"}]}, {"anyOf": [ADAPTED, {"type": "string"}]}),
+        ({"type": "object", "properties": {}}, None),
+        ({"$ref": "#/$defs/None", "$defs": {"None": {"type": "object"}}}, None),
+    ],
+)
+def test_parameters_are_left_out_only_for_an_object_without_properties(parameters: Any, expected: Any) -> None:
+    body = json.loads(sent(tools=(Tool("t", parameters=parameters),)).body)
+    assert body["tools"][0]["functionDeclarations"][0].get("parameters") == expected
