@@ -1,7 +1,7 @@
 """OpenAI's chat completions and their chunks into the inner language: a whole answer is read like one chunk of all.
 
 Also what servers on this wire added: `reasoning_content`, `reasoning_details`, Azure's chunks without choices and its
-`content_filter_results`. The stream is done at `[DONE]`. Next file: `../translation.py`.
+`content_filter_results`, Mistral's content in blocks. The stream is done at `[DONE]`. Next file: `calls.py`.
 """
 
 from typing import Any
@@ -11,20 +11,20 @@ import msgspec
 from billing.core.pricing import Usage
 from llm.core import sse
 from llm.core.assembly import assemble
-from llm.core.conversation import Citation, Finish, Reply, SafetyRating, TokenLogprob
+from llm.core.conversation import Citation, Finish, Native, Reply, SafetyRating, TokenLogprob
 from llm.core.deltas import (
-    ArgumentsDelta,
     CitationDelta,
     Delta,
     Finished,
     LogprobsDelta,
+    NativeDelta,
     RefusalDelta,
     Started,
     TextDelta,
     ThinkingDelta,
-    ToolCallStarted,
     UsageDelta,
 )
+from llm.core.dialects.openai_chat.calls import Calls
 from llm.core.dialects.translation import broken, made_id, refused
 from llm.core.errors import ProviderBroken, ProviderError, redact
 from llm.core.operations.usage import in_buckets
@@ -58,10 +58,9 @@ class Chunk(msgspec.Struct):
 class Choice(msgspec.Struct):
     """One choice while it grows."""
 
+    calls: Calls
     part: int = -1
     kind: str = ""
-    calls: dict[int, tuple[int, int, bool]] = {}
-    """By their index on the wire: part, our index, whether custom."""
     finished: bool = False
     safety: tuple[SafetyRating, ...] = ()
 
@@ -75,7 +74,7 @@ def decode(body: bytes, seed: str) -> Reply:
     found = decoder.read(body)
     if decoder.error is not None:
         raise decoder.error
-    if not decoder.choices:
+    if not decoder.choices or any(choice.calls.nameless for choice in decoder.choices.values()):
         raise broken("openai", body)
     return assemble(found)
 
@@ -159,7 +158,9 @@ class ChunkDecoder:
             self._started = True
             found.append(Started(chunk.id or made_id("chatcmpl-", self._seed, 0), chunk.model))
         for choice in chunk.choices or ():
-            state = self.choices.setdefault(choice.index, Choice(calls={}))
+            state = self.choices.get(choice.index)
+            if state is None:
+                state = self.choices[choice.index] = Choice(Calls(self._seed, choice.index))
             self._say(choice.index, state, choice.delta or choice.message or {}, found)
             self._end(choice, state, found)
         usage = in_buckets(chunk.usage)
@@ -175,8 +176,12 @@ class ChunkDecoder:
                 found.append(_thinking(index, self._next(state, f"thinking{detail.get('index', 0)}"), detail))
         elif isinstance(thought, str):
             found.append(ThinkingDelta(index, self._next(state, "thinking0"), thought))
-        if said.get("content"):
-            found.append(TextDelta(index, self._next(state, "text"), str(said["content"])))
+        content = said.get("content")
+        if isinstance(content, str):
+            if content:
+                found.append(TextDelta(index, self._next(state, "text"), content))
+        elif content is not None:
+            self._blocks(index, state, content, found)
         for cited in said.get("annotations") or ():
             given = cited.get("url_citation") or {}
             places = (given.get("title"), given.get("quote"), given.get("start_index"), given.get("end_index"))
@@ -184,29 +189,41 @@ class ChunkDecoder:
             found.append(CitationDelta(index, self._next(state, "text"), citation))
         if said.get("refusal"):
             found.append(RefusalDelta(index, self._next(state, "refusal"), str(said["refusal"])))
-        for number, call in enumerate(said.get("tool_calls") or ()):
-            self._call(index, state, call, call.get("index", number), found)
+        for place, call in enumerate(said.get("tool_calls") or ()):
+            state.calls.read(call, place, lambda kind: self._next(state, kind), found)
+
+    def _blocks(self, index: int, state: Choice, blocks: list[Any], found: list[Delta]) -> None:
+        """Content in blocks, as Mistral's reasoning models answer. Raises TypeError for what is no list."""
+        if not isinstance(blocks, list):
+            raise TypeError("`content` is neither text nor a list")
+        for block in blocks:
+            fields = {"type": "text", "text": block} if isinstance(block, str) else block
+            kind, inside = fields.get("type"), fields.get("thinking")
+            if kind == "thinking" and isinstance(inside, list):
+                for one in inside:
+                    if one.get("type") == "text":
+                        found.append(ThinkingDelta(index, self._next(state, "thinking0"), one["text"]))
+                    else:
+                        found.append(self._unknown(index, state, one))
+            elif kind == "thinking" and isinstance(inside, str):
+                found.append(ThinkingDelta(index, self._next(state, "thinking0"), inside))
+            elif kind == "text":
+                found.append(TextDelta(index, self._next(state, "text"), fields["text"]))
+            elif kind == "refusal":
+                found.append(RefusalDelta(index, self._next(state, "refusal"), fields["refusal"]))
+            else:
+                found.append(self._unknown(index, state, fields))
+
+    def _unknown(self, index: int, state: Choice, block: Fields) -> NativeDelta:
+        """A block with no place in the inner language: each client's wire names it as left out (`../lost.py`)."""
+        state.kind = ""
+        return NativeDelta(index, self._next(state, "native"), Native("openai_chat", block))
 
     def _next(self, state: Choice, kind: str) -> int:
         if state.kind != kind:
             state.part += 1
             state.kind = kind
         return state.part
-
-    def _call(self, index: int, state: Choice, call: Fields, number: int, found: list[Delta]) -> None:
-        custom = call.get("type") == "custom" or "custom" in call
-        function = call.get("custom" if custom else "function") or {}
-        if number not in state.calls:
-            state.calls[number] = (self._next(state, f"call{number}"), len(state.calls), custom)
-            part, ours, _ = state.calls[number]
-            identity = call.get("id") or made_id("call_", f"{self._seed}/{index}", ours)
-            google = (call.get("extra_content") or {}).get("google") or {}
-            signature = google.get("thought_signature")
-            found.append(ToolCallStarted(index, part, ours, identity, str(function.get("name")), signature, custom))
-        part, ours, custom = state.calls[number]
-        text = function.get("input" if custom else "arguments")
-        if text:
-            found.append(ArgumentsDelta(index, part, ours, str(text), custom))
 
     def _end(self, choice: WireChoice, state: Choice, found: list[Delta]) -> None:
         tokens = (choice.logprobs or {}).get("content") or ()
@@ -215,6 +232,8 @@ class ChunkDecoder:
         if choice.content_filter_results:
             state.safety = _gathered(state.safety, _ratings(choice.content_filter_results))
         if choice.finish_reason is not None and not state.finished:
+            if state.calls.nameless:
+                raise ValueError("a tool call without a name")
             state.finished = True
             finish = FINISHES.get(choice.finish_reason, "stop")
             found.append(Finished(choice.index, finish, choice.finish_reason, safety=state.safety))
