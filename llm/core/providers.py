@@ -60,6 +60,11 @@ class ProviderRow(msgspec.Struct, frozen=True):
 LIMIT: dict[str, str | None] = {"max_completion_tokens": "max_tokens"}
 """For those that know the limit on an answer only by its older name."""
 
+OF_OTHERS: dict[str, str | None] = dict.fromkeys(
+    ("top_k", "cache_control", "reasoning_content", "reasoning_details", "extra_content")
+)
+"""What other servers added to OpenAI's chat: OpenAI itself answers 400 for a member it does not know."""
+
 CHAT_ONLY = "openai_chat"
 """OpenAI's wire without responses: those are translated to chat. Also for those that have them for some models only,
 and for unknown servers: all know chat, and who needs a server's own responses chooses the dialect `openai`."""
@@ -71,6 +76,7 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         provider_type="openai",
         base_url="https://api.openai.com/v1",
         prefixes=("OPENAI",),
+        members=OF_OTHERS,
         source="https://platform.openai.com/docs/api-reference",
     ),
     ProviderRow(
@@ -116,6 +122,7 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         auth="api-key",
         dialect="azure",
         prefixes=("AZURE", "AZURE_OPENAI"),
+        members=OF_OTHERS,
         source="https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle (the v1 path)",
     ),
     ProviderRow(

@@ -2,8 +2,9 @@
 
 The provider's `members` say which: a new name, or None. A renamed member keeps its value. One that is refused is left
 out and named in `x-circuit-breaker-dropped`, but for those that ask for something the client would miss in the
-answer: they are a 400 naming the member, unless their value asks for nothing. Providers without such members cost one
-look at an empty mapping. Next file: `dialects/openai.py`.
+answer: they are a 400 naming the member, unless their value asks for nothing. Names that stand inside messages and
+tools (`cache_control`) are left out where requests are translated (`Target.refused`), not of bytes that pass through.
+Requests without any such name are not taken apart. Next file: `dialects/openai.py`.
 """
 
 from llm.core.errors import InvalidRequest
@@ -29,6 +30,10 @@ def fit(provider: Provider, body: bytes, changes: Changes) -> tuple[Changes, tup
 
     Raises InvalidRequest for a member that cannot be left out.
     """
+    if b"\\u00" not in body and not any(
+        name in changes or b'"%b"' % name.encode() in body for name in provider.members
+    ):
+        return changes, ()
     there = read_members(body)
     fitted, dropped = dict(changes), []
     for name, other in provider.members.items():

@@ -21,6 +21,7 @@ from llm.core.errors import ProviderError
 from llm.core.operations import Attempt, StreamDecoder
 from llm.core.operations.members import rewrite
 from llm.core.operations.operation import Changes
+from llm.core.request_fit import fit
 from llm.core.snapshot import Provider
 
 REASONING = re.compile(r"o\d|gpt-5")
@@ -32,8 +33,12 @@ def encode(attempt: Attempt) -> Outgoing:
     """The client's bytes with what must change, changed, at Azure's address."""
     operation, request, body = attempt.operation, attempt.request, attempt.body
     changes = {**operation.changes(body, request), **_limit(attempt)}
+    provider = attempt.deployment.provider
+    dropped: tuple[str, ...] = ()
+    if provider.members:
+        changes, dropped = fit(provider, body, changes)
     changed = rewrite(body, request.model, attempt.deployment.model_json, changes)
-    return Outgoing(path(attempt.deployment.provider, attempt.deployment.model.upstream, operation.path), {}, changed)
+    return Outgoing(path(provider, attempt.deployment.model.upstream, operation.path), {}, changed, dropped)
 
 
 def path(provider: Provider, deployment: str, operation: str) -> str:

@@ -65,7 +65,9 @@ class Bridge:
         if attempt.images:
             conversation = _with_bytes(conversation, attempt.images)
         model = attempt.deployment.model
-        target = Target(model.upstream, model.max_output_tokens, model.context_window)
+        members = attempt.deployment.provider.members
+        refused = frozenset([name for name, other in members.items() if other is None])
+        target = Target(model.upstream, model.max_output_tokens, model.context_window, refused)
         try:
             outgoing = self._translator.encode(conversation, target)
             if self._adapt is not None:

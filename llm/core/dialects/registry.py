@@ -33,6 +33,7 @@ def at_google(url: str) -> bool:
 
 
 def _at_azure(attempt: Attempt, outgoing: Outgoing) -> Outgoing:
+    outgoing = _fitted(attempt, outgoing)
     path = azure.path(attempt.deployment.provider, attempt.deployment.model.upstream, outgoing.path)
     return Outgoing(path, outgoing.headers, outgoing.body, outgoing.dropped)
 
@@ -43,6 +44,8 @@ def _fitted(attempt: Attempt, outgoing: Outgoing) -> Outgoing:
     if not provider.members:
         return outgoing
     changes, dropped = fit(provider, outgoing.body, {})
+    if not changes:
+        return outgoing
     body = rewrite(outgoing.body, model, attempt.deployment.model_json, changes)
     named = dict.fromkeys((*outgoing.dropped, *dropped))
     named.pop("stream_options", None)  # those are our own

@@ -9,6 +9,7 @@ from types import ModuleType
 from llm.core.dialects.anthropic import rules as anthropic
 from llm.core.dialects.google import rules as google
 from llm.core.dialects.ollama import rules as ollama
+from llm.core.dialects.openai_chat import rules as openai_chat
 from llm.core.dialects.openai_responses import provider_rules
 from llm.core.dialects.openai_responses import rules as openai_responses
 
@@ -16,6 +17,7 @@ RULES: dict[str, tuple[str, ModuleType]] = {
     "anthropic": ("Anthropic messages", anthropic),
     "google": ("Gemini generateContent", google),
     "ollama": ("Ollama chat", ollama),
+    "openai_chat": ("OpenAI chat, from clients of other wires", openai_chat),
     "openai_responses": ("OpenAI responses, from clients of other wires", provider_rules),
     "openai_responses_clients": ("OpenAI responses, at providers that know only chat", openai_responses),
 }

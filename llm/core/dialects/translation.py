@@ -32,6 +32,8 @@ class Target(msgspec.Struct, frozen=True):
     """Its limit, for wires on which a limit must be given."""
     context_window: int | None = None
     """For wires that would else cut long prompts in silence."""
+    refused: frozenset[str] = frozenset()
+    """Members that the provider's row refuses: see `ProviderRow.members`. Those inside others are the encoder's."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):

@@ -33,6 +33,10 @@ def test_a_request_read_and_written_again_says_the_same(file: Path) -> None:
     conversation = openai_chat.read(file.read_bytes())
     outgoing = translator.encode(conversation, Target(conversation.model))
     again = openai_chat.read(outgoing.body)
+    if "messages[].reasoning_details" in outgoing.dropped:  # sealed on another wire
+        assert file.parent.name == "thinking_round_trip"
+        assert all(b'"format":"%b"' % wire not in outgoing.body for wire in (b"anthropic", b"google"))
+        return
     assert (again.messages, again.tools, again.tool_choice) == (
         conversation.messages,
         conversation.tools,

@@ -1,12 +1,13 @@
 """A conversation as an OpenAI chat completions request: for clients of another wire, and providers of this one.
 
 It is the inverse of `reading.py`: what that reads from OpenAI's fields, and from those that other servers added, goes
-back into the same fields. Not expressible: a tool or block that another provider runs. `ToolResult`s that stand in a
-user message (Anthropic's way) become tool messages before it. Next file: `decoding.py`.
+back into the same fields, but for those that the provider's row refuses (`Target.refused`): they are left out by name,
+wherever they stand. Not expressible: a tool or block that another provider runs. `ToolResult`s that stand in a user
+message (Anthropic's way) become tool messages before it. Next file: `rules.py`.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -35,10 +36,13 @@ from llm.core.dialects.openai_chat.writing import reasoning_detail, tool_call
 from llm.core.dialects.translation import Outgoing, Target
 
 NAME = "OpenAI's chat"
+CACHE, THOUGHT, DETAILS, EXTRA = "cache_control", "reasoning_content", "reasoning_details", "extra_content"
+"""Members that other servers added to this wire, and that a provider's row may refuse."""
 REASONING = re.compile(r"(?:.*/)?(?:o\d|gpt-5)")
 """Models that take `max_completion_tokens` only. Source: https://platform.openai.com/docs/guides/reasoning"""
 APART = frozenset({"max_tokens", "stop", "modalities", "thinking_budget"})
 """Options that are written in another way than by their name."""
+ELSEWHERE = frozenset({"anthropic", "google", "openai"})
 Fields = dict[str, Any]
 
 
@@ -46,9 +50,12 @@ def encode(conversation: Conversation, target: Target) -> Outgoing:
     """Raises InvalidRequest, naming the field, for what this wire cannot say."""
     drops = Drops(conversation.unknown)
     options = conversation.options
-    body: Fields = {"model": target.model, "messages": _messages(conversation.messages, drops)}
+    body: Fields = {"model": target.model, "messages": _Messages(target.refused, drops).of(conversation.messages)}
     if conversation.tools:
-        body["tools"] = [_tool(tool, number) for number, tool in enumerate(conversation.tools)]
+        marked = CACHE not in target.refused
+        body["tools"] = [_tool(tool, number, marked) for number, tool in enumerate(conversation.tools)]
+        if not marked and any(tool.cache is not None for tool in conversation.tools):
+            drops.note("tools[].cache_control")
     if conversation.tool_choice is not None:
         body["tool_choice"] = _choice(conversation.tool_choice, conversation.tools)
     if conversation.response_format is not None:
@@ -71,66 +78,116 @@ def encode(conversation: Conversation, target: Target) -> Outgoing:
     return Outgoing("/chat/completions", {"content-type": "application/json"}, msgspec.json.encode(body), drops.names())
 
 
-def _messages(messages: tuple[Message, ...], drops: Drops) -> list[Fields]:
-    found: list[Fields] = []
-    for index, message in enumerate(messages):
-        where = message.where(index)
-        results = [part for part in message.parts if isinstance(part, ToolResult)]
-        found.extend([_result(part, where, drops) for part in results])
-        rest = [part for part in message.parts if not isinstance(part, ToolResult | Native)]
-        if any(isinstance(part, Native) for part in message.parts):
-            drops.note("messages[].content")
-            if not rest:
-                continue
-        if rest or not results:
-            found.append(_message(message, rest, where))
-    return found
+class _Messages:
+    """Messages become messages; `refused` are the members this provider does not know."""
 
+    def __init__(self, refused: frozenset[str], drops: Drops) -> None:
+        self._refused = refused
+        self._drops = drops
 
-def _result(part: ToolResult, where: str, drops: Drops) -> Fields:
-    content = _content(part.parts, where)
-    if part.is_error:
-        drops.note(f"{where}.content[].is_error")
-    return {"role": "tool", "tool_call_id": part.call_id, "content": content if content is not None else ""}
+    def of(self, messages: tuple[Message, ...]) -> list[Fields]:
+        found: list[Fields] = []
+        for index, message in enumerate(messages):
+            where = message.where(index)
+            results = [part for part in message.parts if isinstance(part, ToolResult)]
+            found.extend([self._result(part, where) for part in results])
+            rest = [part for part in message.parts if not isinstance(part, ToolResult | Native)]
+            if any(isinstance(part, Native) for part in message.parts):
+                self._drops.note("messages[].content")
+                if not rest:
+                    continue
+            if rest or not results:
+                found.append(self._message(message, rest, where))
+        return found
 
+    def _result(self, part: ToolResult, where: str) -> Fields:
+        content = self._content(part.parts, where)
+        if part.is_error:
+            self._drops.note(f"{where}.content[].is_error")
+        if part.cache is not None:
+            self._drops.note("messages[].content[].cache_control")
+        return {"role": "tool", "tool_call_id": part.call_id, "content": content if content is not None else ""}
 
-def _message(message: Message, parts: Iterable[Part], where: str) -> Fields:
-    fields: Fields = {"role": message.role}
-    said = [part for part in parts if not isinstance(part, Thinking | ToolCall)]
-    content = _content(said, where)
-    fields["content"] = content if content is not None or message.role == "assistant" else ""
-    if message.name is not None:
-        fields["name"] = message.name
-    if message.role == "assistant":
+    def _message(self, message: Message, parts: Sequence[Part], where: str) -> Fields:
+        fields: Fields = {"role": message.role}
+        said = [part for part in parts if not isinstance(part, Thinking | ToolCall)]
+        content = self._content(said, where)
+        fields["content"] = content if content is not None or message.role == "assistant" else ""
+        if message.name is not None:
+            fields["name"] = message.name
+        if message.role == "assistant":
+            self._answered(fields, said)
+        calls = [self._call(part) for part in parts if isinstance(part, ToolCall)]
+        if calls:
+            fields["tool_calls"] = calls
+        self._thought(fields, [part for part in parts if isinstance(part, Thinking)])
+        return fields
+
+    def _answered(self, fields: Fields, said: Sequence[Part]) -> None:
+        """What only an assistant's message has beside its content."""
         for part in said:
             if isinstance(part, Audio) and part.id is not None:
                 fields["audio"] = {"id": part.id}
             elif isinstance(part, Refusal):
                 fields["refusal"] = part.text
-            elif isinstance(part, Text) and part.signature is not None:
-                fields["extra_content"] = {"google": {"thought_signature": part.signature}}
-    calls = [tool_call(part) for part in parts if isinstance(part, ToolCall)]
-    if calls:
-        fields["tool_calls"] = calls
-    thoughts = [part for part in parts if isinstance(part, Thinking)]
-    if thoughts:
-        fields["reasoning_content"] = "".join([part.text for part in thoughts])
-        fields["reasoning_details"] = [reasoning_detail(part, number) for number, part in enumerate(thoughts)]
-    return fields
+            elif (
+                isinstance(part, Text) and part.signature is not None and self._takes(EXTRA, "messages[].extra_content")
+            ):
+                fields[EXTRA] = {"google": {"thought_signature": part.signature}}
+
+    def _call(self, part: ToolCall) -> Fields:
+        fields = tool_call(part)
+        if EXTRA in fields and not self._takes(EXTRA, "messages[].tool_calls[].extra_content"):
+            del fields[EXTRA]
+        if part.cache is not None:
+            self._drops.note("messages[].tool_calls[].cache_control")
+        return fields
+
+    def _thought(self, fields: Fields, thoughts: list[Thinking]) -> None:
+        """Thinking as text, and sealed as it was, but for the seals of providers that are called on other wires."""
+        if not thoughts:
+            return
+        if self._takes(THOUGHT, "messages[].reasoning_content"):
+            if any(is_foreign(part) for part in thoughts):
+                self._drops.note("messages[].reasoning_details")
+                plain = [Thinking(part.text) if is_foreign(part) else part for part in thoughts]
+                thoughts = [part for part in plain if part.text or part.redacted is not None]
+            if not thoughts:
+                return
+            fields[THOUGHT] = "".join([part.text for part in thoughts])
+            if self._takes(DETAILS, "messages[].reasoning_details"):
+                fields[DETAILS] = [reasoning_detail(part, number) for number, part in enumerate(thoughts)]
+
+    def _takes(self, member: str, name: str) -> bool:
+        """Whether the provider knows a member; where it does not, `name` is what the client is told of."""
+        if member in self._refused:
+            self._drops.note(name)
+            return False
+        return True
+
+    def _content(self, parts: Iterable[Part], where: str) -> str | list[Fields] | None:
+        """A string for a single plain text, else a list; None for nothing."""
+        blocks: list[Fields] = []
+        for part in parts:
+            if not isinstance(part, Refusal) and not (isinstance(part, Audio) and part.data is None):
+                block = _part(part, where)
+                if CACHE in block and not self._takes(CACHE, "messages[].content[].cache_control"):
+                    del block[CACHE]
+                blocks.append(block)
+        if not blocks:
+            return None
+        if len(blocks) == 1 and blocks[0].keys() == {"type", "text"}:
+            text: str = blocks[0]["text"]
+            return text
+        return blocks
 
 
-def _content(parts: Iterable[Part], where: str) -> str | list[Fields] | None:
-    """A string for a single plain text, else a list; None for nothing."""
-    blocks: list[Fields] = []
-    for part in parts:
-        if not isinstance(part, Refusal) and not (isinstance(part, Audio) and part.data is None):
-            blocks.append(_part(part, where))
-    if not blocks:
-        return None
-    if len(blocks) == 1 and blocks[0].keys() == {"type", "text"}:
-        text: str = blocks[0]["text"]
-        return text
-    return blocks
+def is_foreign(part: Thinking) -> bool:
+    """Whether it carries a seal given out on another wire than this: Anthropic's, Gemini's, or of OpenAI's responses.
+
+    Servers of this wire name the kinds of their seals otherwise (`anthropic-claude-v1`) or not at all.
+    """
+    return part.origin in ELSEWHERE and (part.signature is not None or part.redacted is not None)
 
 
 def _part(part: Part, where: str) -> Fields:
@@ -159,7 +216,7 @@ def _cached(block: Fields, cache: CacheControl | None) -> Fields:
     return block
 
 
-def _tool(tool: Tool, number: int) -> Fields:
+def _tool(tool: Tool, number: int, marked: bool) -> Fields:
     if tool.native is not None:
         cannot(NAME, "a tool that another provider runs", f"tools[{number}]")
     if tool.custom is not None:
@@ -169,7 +226,7 @@ def _tool(tool: Tool, number: int) -> Fields:
     for name, value in (("description", tool.description), ("parameters", tool.parameters), ("strict", tool.strict)):
         if value is not None:
             function[name] = value
-    return _cached({"type": "function", "function": function}, tool.cache)
+    return _cached({"type": "function", "function": function}, tool.cache if marked else None)
 
 
 def _choice(choice: ToolChoice, tools: tuple[Tool, ...]) -> str | Fields:
