@@ -1,8 +1,9 @@
 """Embeddings on wires that are not OpenAI's: a `Crossing` for each, over one inner form: texts in, vectors out.
 
-What these wires cannot say is a 400 naming the field: token numbers as input, and other encodings than `float` and
-`base64`. Vectors are packed here where the client asks for base64, as the official SDK does. Usage the provider does
-not report is shown as our estimate, and booked as one. Sources: https://ai.google.dev/api/embeddings and
+What these wires cannot say is a 400 naming the field: token numbers as input, more texts than Gemini takes at once, and
+other encodings than `float` and `base64`. Vectors are packed here where the client asks for base64, as the official
+SDK does. Usage the provider does not report is shown as our estimate, and booked as one. Sources:
+https://ai.google.dev/api/embeddings and
 https://github.com/ollama/ollama/blob/main/docs/api.md#generate-embeddings
 """
 
@@ -15,6 +16,7 @@ import msgspec
 
 from billing.core.pricing import Usage
 from llm.core.conversation import cannot
+from llm.core.dialects.google.rules import MAX_TEXTS
 from llm.core.dialects.translation import Outgoing, broken
 from llm.core.errors import InvalidRequest, ProviderBroken, ProviderError
 from llm.core.operations import Attempt, StreamDecoder
@@ -143,6 +145,9 @@ _google_reply = msgspec.json.Decoder(_GoogleReply)
 
 
 def encode_google(model: str, texts: list[str], dimensions: int | None) -> tuple[str, Any]:
+    """Raises InvalidRequest for more texts than Gemini takes at once."""
+    if len(texts) > MAX_TEXTS:
+        cannot("Gemini", f"more than {MAX_TEXTS} texts at once ({len(texts)} were sent)", "input")
     size = {} if dimensions is None else {"outputDimensionality": dimensions}
     requests = [{"model": f"models/{model}", "content": {"parts": [{"text": text}]}, **size} for text in texts]
     return f"/models/{model}:batchEmbedContents", {"requests": requests}

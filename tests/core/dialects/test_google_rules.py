@@ -1,4 +1,4 @@
-"""Gemini's own limits, one by one: schemas put together, tools without plain properties.
+"""Gemini's own limits, one by one: schemas put together, tools without plain properties, levels of thinking, texts at once.
 
 Next file: `test_google_contents.py`, the same wire at the door.
 """
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llm.core.conversation import Conversation, Drops, Message, Options, Text, Tool
-from llm.core.dialects import google
+from llm.core.dialects import google, vectors
 from llm.core.dialects.google.schemas import adapt
 from llm.core.dialects.translation import Outgoing, Target
 from llm.core.errors import InvalidRequest
@@ -83,3 +83,30 @@ def test_what_cannot_be_put_together_is_named_or_refused() -> None:
 def test_parameters_are_left_out_only_for_an_object_without_properties(parameters: Any, expected: Any) -> None:
     body = json.loads(sent(tools=(Tool("t", parameters=parameters),)).body)
     assert body["tools"][0]["functionDeclarations"][0].get("parameters") == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "level", "dropped"),
+    [
+        ("gemini-3-pro-preview", "none", "low", True),
+        ("gemini-3-pro-preview", "minimal", "low", True),
+        ("gemini-3-pro-preview", "medium", "high", True),
+        ("gemini-3-pro-preview", "high", "high", False),
+        ("gemini-3.1-pro-preview", "minimal", "low", True),
+        ("gemini-3.1-pro-preview", "medium", "medium", False),
+        ("gemini-3-flash-preview", "minimal", "minimal", False),
+        ("gemini-3-flash-preview", "medium", "medium", False),
+    ],
+)
+def test_only_levels_the_model_knows_are_sent(model: str, effort: Any, level: str, dropped: bool) -> None:
+    outgoing = sent(model, reasoning_effort=effort)
+    assert json.loads(outgoing.body)["generationConfig"]["thinkingConfig"]["thinkingLevel"] == level
+    assert ("reasoning_effort" in outgoing.dropped) is dropped
+
+
+def test_more_texts_than_google_embeds_at_once_are_refused() -> None:
+    _, body = vectors.encode_google("m", ["x"] * 100, None)
+    assert len(body["requests"]) == 100
+    with pytest.raises(InvalidRequest, match="100 texts") as refused:
+        vectors.encode_google("m", ["x"] * 101, None)
+    assert refused.value.param == "input"

@@ -39,7 +39,7 @@ def encode(conversation: Conversation, target: Target) -> Outgoing:
         body["systemInstruction"] = {"parts": system}
     _tools(body, conversation, drops)
     settings = _settings(conversation, drops)
-    thinking = _thinking(conversation.options, target.model, third)
+    thinking = _thinking(conversation.options, target.model, third, drops)
     if thinking:
         settings["thinkingConfig"] = thinking
     if settings:
@@ -125,15 +125,27 @@ def _settings(conversation: Conversation, drops: Drops) -> Fields:
     return found
 
 
-def _thinking(options: Options, model: str, third: bool) -> Fields:
+def _thinking(options: Options, model: str, third: bool, drops: Drops) -> Fields:
     effort, budget = options.reasoning_effort, options.thinking_budget
     if effort is None and budget is None:
         return {}
     if budget is None and third:
-        found: Fields = {"thinkingLevel": rules.LEVELS.get(effort or "", "high")}
+        found: Fields = {"thinkingLevel": _level(effort or "", model, drops)}
     else:
         tokens = budget if budget is not None else rules.BUDGETS[effort or "medium"]
         found = {"thinkingBudget": max(tokens, rules.LEAST_PRO_BUDGET) if "-pro" in model and tokens >= 0 else tokens}
     if effort != "none" and budget != 0:
         found["includeThoughts"] = True
     return found
+
+
+def _level(effort: str, model: str, drops: Drops) -> str:
+    """The nearest that the model knows; another than asked is named."""
+    level = rules.LEVELS.get(effort, "high")
+    if "-pro" not in model:
+        return level
+    named = [others for name, others in rules.PRO_LEVELS.items() if model.startswith(name)]
+    nearest = (named[0] if named else rules.LATER_PRO_LEVELS).get(level, level)
+    if nearest != level:
+        drops.note("reasoning_effort")
+    return nearest

@@ -21,6 +21,7 @@ REFUSED = {
     "tools[].function.parameters": "schemas that refer to themselves",
     "stop": "more than five stop sequences",
     "messages[].content": "sound by the id of an earlier answer",
+    "input": "more than 100 texts to embed at once",
 }
 CHANGED = {
     "messages[].content": "Images given by address are fetched by the gateway and sent as bytes, but for files that "
@@ -35,13 +36,19 @@ CHANGED = {
     "messages[].tool_call_id": "Results go by the name of the tool; text that is no object is wrapped as `result`, "
     "or as `error` when the call failed. Images in results stand beside them before Gemini 3, inside them since.",
     "messages[].tool_calls": "On Gemini 3 a first call without its signature gets Google's documented skip value.",
-    "reasoning_effort": "`thinkingLevel` on Gemini 3, `thinkingBudget` before; thoughts are shown.",
+    "reasoning_effort": "`thinkingLevel` on Gemini 3, `thinkingBudget` before; thoughts are shown. Pro models of "
+    "Gemini 3 know no `minimal` (`low` is sent) and Gemini 3 Pro no `medium` (`high` is sent): named as dropped.",
     "web_search_options": "Google Search.",
 }
 MAX_STOPS = 5
 BUDGETS = {"none": 0, "minimal": 512, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": 24_576, "max": 24_576}
 LEVELS = {"none": "minimal", "minimal": "minimal", "low": "low", "medium": "medium"}
 """All above is `high`."""
+PRO_LEVELS = {"gemini-3-pro": {"minimal": "low", "medium": "high"}}
+"""What stands for a level a model does not know. Source: https://ai.google.dev/gemini-api/docs/thinking"""
+LATER_PRO_LEVELS = {"minimal": "low"}
+MAX_TEXTS = 100
+"""To embed in one request: "at most 100 requests can be in one batch" (https://ai.google.dev/api/embeddings)."""
 LEAST_PRO_BUDGET = 128
 """Gemini 2.5 Pro cannot stop thinking. Source: https://ai.google.dev/gemini-api/docs/thinking"""
 SKIP_SIGNATURE = "skip_thought_signature_validator"
