@@ -99,7 +99,7 @@ class Bridge:
         return written, reply.usage, dropped
 
     def stream(self, attempt: Attempt) -> "BridgedStream":
-        deltas = self._translator.stream(attempt.id, attempt.provider, attempt.secret)
+        deltas = self._translator.stream(attempt.id, attempt.provider, attempt.secret, attempt.request.choices)
         return BridgedStream(attempt, deltas, self._client.writer(attempt))
 
     def decode_error(self, attempt: Attempt, status: int, body: bytes) -> ProviderError:

@@ -46,7 +46,7 @@ class Events:
 
     def __init__(self, attempt: Attempt) -> None:
         self._cutter = sse.EventCutter()
-        self._deltas = google.stream(attempt.id, attempt.provider, attempt.secret)
+        self._deltas = google.stream(attempt.id, attempt.provider, attempt.secret, attempt.request.choices)
         self._pieces = self._letters = 0
         self.ending = b""
         self.done = False
@@ -74,7 +74,10 @@ class Events:
 
     def finish(self) -> bytes:
         rest = self._cutter.rest()
-        return self._pass(rest.rstrip(b"\r\n") + b"\n\n") if rest and sse.data_of(rest) else b""
+        block = self._pass(rest.rstrip(b"\r\n") + b"\n\n") if rest and sse.data_of(rest) else b""
+        self._deltas.finish()  # no more candidates come
+        self.done = self._deltas.done
+        return block
 
     def estimate_output(self) -> int:
         """Four letters of content to a token, and at least a token for each piece."""

@@ -1,4 +1,4 @@
-"""Gemini's own limits, one by one: schemas put together, tools without plain properties, levels of thinking, texts at once.
+"""Gemini's own limits, one by one: schemas put together, tools without plain properties, levels of thinking, texts at once, several candidates.
 
 Next file: `test_google_contents.py`, the same wire at the door.
 """
@@ -110,3 +110,31 @@ def test_more_texts_than_google_embeds_at_once_are_refused() -> None:
     with pytest.raises(InvalidRequest, match="100 texts") as refused:
         vectors.encode_google("m", ["x"] * 101, None)
     assert refused.value.param == "input"
+
+
+def event(*candidates: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps({"candidates": candidates}).encode() + b"\n\n"
+
+
+def said(index: int, **more: Any) -> dict[str, Any]:
+    return {"index": index, "content": {"parts": [{"text": "x"}]}, **more}
+
+
+def test_a_stream_is_done_when_all_candidates_asked_for_have_ended() -> None:
+    decoder = google.stream("s", "p", None, 2)
+    decoder.feed(event(said(0, finishReason="STOP")))
+    assert not decoder.done
+    decoder.feed(event(said(1)))
+    assert not decoder.done
+    decoder.feed(event(said(1, finishReason="STOP")))
+    assert decoder.done
+
+
+def test_fewer_candidates_than_asked_for_are_done_at_the_connections_end() -> None:
+    decoder = google.stream("s", "p", None, 2)
+    decoder.feed(event(said(0, finishReason="STOP")))
+    decoder.finish()
+    assert decoder.done
+    blocked = google.stream("s", "p", None, 2)
+    blocked.feed(b'data: {"promptFeedback": {"blockReason": "SAFETY"}}\n\n')
+    assert blocked.done

@@ -15,6 +15,6 @@ def credentials(secret: str | None) -> dict[str, str]:
     return {} if secret is None else {"x-api-key": secret}
 
 
-def stream(seed: str, provider: str, secret: str | None) -> MessageDecoder:
+def stream(seed: str, provider: str, secret: str | None, choices: int = 1) -> MessageDecoder:
     """`seed` is not needed: Anthropic names all its ids."""
     return MessageDecoder(provider, secret)

@@ -15,5 +15,5 @@ def credentials(secret: str | None) -> dict[str, str]:
     return {} if secret is None else {"x-goog-api-key": secret}
 
 
-def stream(seed: str, provider: str, secret: str | None) -> ContentDecoder:
-    return ContentDecoder(seed, provider, secret)
+def stream(seed: str, provider: str, secret: str | None, choices: int = 1) -> ContentDecoder:
+    return ContentDecoder(seed, provider, secret, choices)

@@ -71,13 +71,17 @@ class Pieces:
     def __init__(self, seed: str) -> None:
         self._seed = seed
         self._states: dict[int, State] = {}
-        self._started = False
+        self._started = self._blocked = False
         self.usage: Usage | None = None
 
     @property
     def complete(self) -> bool:
         """Every candidate seen has finished."""
         return bool(self._states) and all(state.finished for state in self._states.values())
+
+    def has_all(self, choices: int) -> bool:
+        """As many as were asked for have finished, or the prompt was blocked."""
+        return self.complete and (self._blocked or len(self._states) >= choices)
 
     def read(self, chunk: Chunk) -> list[Delta]:
         found: list[Delta] = []
@@ -88,7 +92,7 @@ class Pieces:
             self._candidate(candidate, found)
         feedback = chunk.prompt_feedback
         if feedback is not None and feedback.block_reason is not None and not chunk.candidates:
-            self._states[0] = State(finished=True)
+            self._states[0], self._blocked = State(finished=True), True
             found.append(Finished(0, "content_filter", feedback.block_reason, safety=_ratings(feedback.safety_ratings)))
         if chunk.usage_metadata is not None:
             self.usage = usage_of(chunk.usage_metadata)

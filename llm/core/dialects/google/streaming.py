@@ -1,6 +1,7 @@
 """Gemini's two ways to stream, told apart by the first byte: server-sent events (`alt=sse`) or one JSON array.
 
-Neither has an end mark of its own: an answer is done when each candidate seen has its finish reason. Calls come whole.
+Neither has an end mark of its own: an answer is done when as many candidates as were asked for have their finish
+reason, or, at the connection's end, each that was seen. Calls come whole.
 Next file: `../ollama/__init__.py`.
 """
 
@@ -68,9 +69,10 @@ class ArrayCutter:
 class ContentDecoder:
     """See `translation.DeltaDecoder`."""
 
-    __slots__ = ("_array", "_cutter", "_pieces", "_provider", "_secret", "done", "error")
+    __slots__ = ("_array", "_choices", "_cutter", "_pieces", "_provider", "_secret", "done", "error")
 
-    def __init__(self, seed: str, provider: str, secret: str | None) -> None:
+    def __init__(self, seed: str, provider: str, secret: str | None, choices: int = 1) -> None:
+        self._choices = choices
         self._pieces = Pieces(seed)
         self._cutter: sse.EventCutter | None = None
         self._array: ArrayCutter | None = None
@@ -101,7 +103,9 @@ class ContentDecoder:
             raise ProviderBroken(str(error)) from None
 
     def finish(self) -> list[Delta]:
-        return [] if self._cutter is None else self._read(list(sse.data_in(self._cutter.rest())))
+        found = [] if self._cutter is None else self._read(list(sse.data_in(self._cutter.rest())))
+        self.done = self._pieces.complete and self.error is None  # Gemini may give fewer than were asked for
+        return found
 
     def _read(self, events: list[bytes]) -> list[Delta]:
         found: list[Delta] = []
@@ -118,5 +122,5 @@ class ContentDecoder:
                 found.extend(self._pieces.read(chunk))
             except SHAPES:
                 raise broken(self._provider, data) from None
-        self.done = self._pieces.complete and self.error is None
+        self.done = self._pieces.has_all(self._choices) and self.error is None
         return found

@@ -15,5 +15,5 @@ def credentials(secret: str | None) -> dict[str, str]:
     return {} if secret is None else {"authorization": f"Bearer {secret}"}
 
 
-def stream(seed: str, provider: str, secret: str | None) -> LineDecoder:
+def stream(seed: str, provider: str, secret: str | None, choices: int = 1) -> LineDecoder:
     return LineDecoder(seed, provider, secret)

@@ -14,5 +14,5 @@ def credentials(secret: str | None) -> dict[str, str]:
     return {} if secret is None else {"authorization": f"Bearer {secret}"}
 
 
-def stream(seed: str, provider: str, secret: str | None) -> ChunkDecoder:
+def stream(seed: str, provider: str, secret: str | None, choices: int = 1) -> ChunkDecoder:
     return ChunkDecoder(seed, provider, secret)

@@ -12,5 +12,5 @@ from llm.core.dialects.openai_responses.encoding import encode
 __all__ = ["credentials", "decode", "decode_error", "encode", "stream"]
 
 
-def stream(seed: str, provider: str, secret: str | None) -> EventDecoder:
+def stream(seed: str, provider: str, secret: str | None, choices: int = 1) -> EventDecoder:
     return EventDecoder(seed, provider, secret)
