@@ -11,11 +11,12 @@ from typing import Any
 from llm.core import errors
 from llm.core.assembly import assemble
 from llm.core.conversation import Conversation, Reply
-from llm.core.deltas import Delta
+from llm.core.deltas import Delta, Finished
 from llm.core.dialects import anthropic, google, ollama, openai_chat
 from llm.core.dialects.openai_responses import translator as openai_responses
 from llm.core.dialects.translation import Target
 from llm.core.errors import InvalidRequest, LlmError
+from tests.wire.folding import folded
 
 TRANSLATORS: dict[str, ModuleType] = {
     "anthropic": anthropic,
@@ -56,7 +57,11 @@ def streamed(dialect: str, pieces: list[bytes]) -> tuple[list[Delta], Any]:
 def told(dialect: str, stream: bytes) -> dict[str, Any]:
     """A stream as one reply, with how it ended."""
     deltas, decoder = streamed(dialect, [stream])
-    found = {**written(assemble(deltas)), "done": decoder.done}
+    reply = assemble(deltas)
+    found = {**written(reply), "done": decoder.done}
+    ended = {delta.choice for delta in deltas if isinstance(delta, Finished)}
+    told_whole = [choice for choice in found["choices"] if choice["index"] in ended]
+    assert [choice for choice in folded(deltas) if choice["index"] in ended] == told_whole, "a stream says otherwise"
     return found if decoder.error is None else {**found, "error": shown(decoder.error)}
 
 

@@ -4,7 +4,8 @@ For providers that speak another wire. Towards providers that speak this one, `.
 clients of another wire, `translator.py` is this wire as the provider's.
 """
 
+from llm.core.dialects.openai_chat.chunks import ChunkWriter
 from llm.core.dialects.openai_chat.reading import read
-from llm.core.dialects.openai_chat.writing import ChunkWriter, usage_fields, write
+from llm.core.dialects.openai_chat.writing import usage_fields, write
 
 __all__ = ["ChunkWriter", "read", "usage_fields", "write"]
