@@ -1,4 +1,4 @@
-"""Gemini's own limits, one by one: schemas put together, tools without plain properties, levels of thinking, texts at once, several candidates.
+"""Gemini's own limits, one by one: schemas put together, tools without plain properties, levels of thinking, texts at once, several candidates, what stands beside the parts.
 
 Next file: `test_google_contents.py`, the same wire at the door.
 """
@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from llm.core.conversation import Conversation, Drops, Message, Options, Text, Tool
-from llm.core.dialects import google, vectors
+from llm.core.assembly import assemble
+from llm.core.conversation import Conversation, Drops, Message, Options, Text, Tool, ToolCall
+from llm.core.dialects import google, google_contents, openai_chat, vectors
 from llm.core.dialects.google.schemas import adapt
 from llm.core.dialects.translation import Outgoing, Target
 from llm.core.errors import InvalidRequest
@@ -138,3 +139,34 @@ def test_fewer_candidates_than_asked_for_are_done_at_the_connections_end() -> No
     blocked = google.stream("s", "p", None, 2)
     blocked.feed(b'data: {"promptFeedback": {"blockReason": "SAFETY"}}\n\n')
     assert blocked.done
+
+
+def test_a_call_without_arguments_has_an_empty_object() -> None:
+    part = {"functionCall": {"name": "t", "args": None}}
+    body = {"candidates": [{"content": {"parts": [part]}, "finishReason": "STOP"}]}
+    (call,) = google.decode(json.dumps(body).encode(), "s").choices[0].parts
+    assert isinstance(call, ToolCall)
+    assert call.arguments == "{}"
+
+
+def test_what_stands_beside_the_parts_is_named_as_lost() -> None:
+    grounding = {
+        "webSearchQueries": ["q"],
+        "groundingChunks": [{"web": {"uri": "https://a"}}, {"web": {"uri": "https://b"}}],
+        "groundingSupports": [{"segment": {"text": "x"}, "groundingChunkIndices": [0]}],
+    }
+    pages = {"urlMetadata": [{"retrievedUrl": "https://c"}]}
+    first = said(0, groundingMetadata=grounding)
+    last = {"index": 0, "urlContextMetadata": pages, "finishReason": "STOP"}
+    whole = google.decode(json.dumps({"candidates": [{**first, **last}]}).encode(), "s")
+    decoder = google.stream("s", "p", None)
+    deltas = [*decoder.feed(event(first)), *decoder.feed(event(last))]
+    names = {"reply.webSearchQueries", "reply.groundingChunks", "reply.urlContextMetadata"}
+    for reply in (whole, assemble(deltas)):
+        text = reply.choices[0].parts[0]
+        assert isinstance(text, Text)
+        assert [one.url for one in text.citations] == ["https://a"]
+        assert set(openai_chat.write(reply, "i", 0, "m")[1]) == names
+        written, dropped = google_contents.write(reply, "i", "m")
+        assert set(dropped) == names
+        assert json.loads(written)["candidates"][0]["content"]["parts"] == [{"text": "x"}]

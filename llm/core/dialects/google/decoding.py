@@ -49,6 +49,8 @@ FILTERED = frozenset(
 )
 NAMES = {"INVALID_ARGUMENT": "invalid_request_error", "RESOURCE_EXHAUSTED": "rate_limit_error"}
 KEY_FAULTS = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED"})
+CITED = frozenset({"groundingChunks", "groundingSupports"})
+BESIDE = "google candidate"
 SHAPES = (AttributeError, KeyError, TypeError, ValueError)
 """Raised by a member of another shape than this wire's, in those parts that are read as they come."""
 _errors = msgspec.json.Decoder(ErrorBody | list[ErrorBody])
@@ -63,6 +65,8 @@ class State(msgspec.Struct):
     text_part: int = -1
     calls: int = 0
     finished: bool = False
+    unsaid: dict[str, Any] = {}
+    """What came beside the parts and has no place in the inner language, by its own name."""
 
 
 class Pieces:
@@ -108,12 +112,15 @@ class Pieces:
             if state.text_part < 0:
                 state.text_part = self._next(state, "text")
             found.append(CitationDelta(index, state.text_part, cited))
+        state.unsaid.update(_unsaid(candidate))
         tokens = _logprobs(candidate.logprobs_result)
         if tokens:
             found.append(LogprobsDelta(index, tokens))
         reason = candidate.finish_reason
         if reason is not None and not state.finished:
             state.finished = True
+            for name, value in state.unsaid.items():  # no part of Gemini's: no wire writes it, each names it
+                found.append(NativeDelta(index, self._next(state, ""), Native(BESIDE, {name: value})))
             finish = _finish(reason, state.calls > 0)
             found.append(Finished(index, finish, reason, safety=_ratings(candidate.safety_ratings)))
 
@@ -130,7 +137,7 @@ class Pieces:
             identity = called.id or made_id("call_", f"{self._seed}/{index}", state.calls)
             found.append(ToolCallStarted(index, number, state.calls, identity, called.name, part.thought_signature))
             arguments = msgspec.json.format(bytes(called.args), indent=-1).decode()
-            found.append(ArgumentsDelta(index, number, state.calls, arguments))
+            found.append(ArgumentsDelta(index, number, state.calls, "{}" if arguments == "null" else arguments))
             state.calls += 1
         elif part.inline_data is not None:
             kind, data = part.inline_data.mime_type, part.inline_data.data
@@ -226,6 +233,20 @@ def _citations(candidate: Candidate) -> list[Citation]:
         for number in support.get("groundingChunkIndices") or ():
             web = chunks[number].get("web") or {} if number < len(chunks) else {}
             found.append(Citation(web.get("uri"), web.get("title"), segment.get("text"), source=support))
+    return found
+
+
+def _unsaid(candidate: Candidate) -> dict[str, Any]:
+    """Sources that no support names, searches made, pages read: all but the citations."""
+    grounding = candidate.grounding_metadata or {}
+    found = {name: value for name, value in grounding.items() if value and name not in CITED}
+    supports = grounding.get("groundingSupports") or ()
+    named = {number for support in supports for number in support.get("groundingChunkIndices") or ()}
+    alone = [one for number, one in enumerate(grounding.get("groundingChunks") or ()) if number not in named]
+    if alone:
+        found["groundingChunks"] = alone
+    if candidate.url_context_metadata:
+        found["urlContextMetadata"] = candidate.url_context_metadata
     return found
 
 

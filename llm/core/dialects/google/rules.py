@@ -38,7 +38,8 @@ CHANGED = {
     "messages[].tool_calls": "On Gemini 3 a first call without its signature gets Google's documented skip value.",
     "reasoning_effort": "`thinkingLevel` on Gemini 3, `thinkingBudget` before; thoughts are shown. Pro models of "
     "Gemini 3 know no `minimal` (`low` is sent) and Gemini 3 Pro no `medium` (`high` is sent): named as dropped.",
-    "web_search_options": "Google Search.",
+    "web_search_options": "Google Search. Its citations arrive; searches made, pages read and sources without a "
+    "citation are named as `reply.webSearchQueries` and the like.",
 }
 MAX_STOPS = 5
 BUDGETS = {"none": 0, "minimal": 512, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": 24_576, "max": 24_576}

@@ -44,6 +44,7 @@ class Candidate(msgspec.Struct, rename="camel"):
     safety_ratings: list[dict[str, Any]] | None = None
     citation_metadata: dict[str, Any] | None = None
     grounding_metadata: dict[str, Any] | None = None
+    url_context_metadata: dict[str, Any] | None = None
     logprobs_result: dict[str, Any] | None = None
 
 
