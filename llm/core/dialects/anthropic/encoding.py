@@ -34,8 +34,8 @@ def encode(conversation: Conversation, target: Target) -> Outgoing:
     if system:
         body["system"] = system
     _tools(body, conversation, target.model, drops)
-    _response_format(body, conversation, target.model)
-    _sampling(body, options, drops)
+    _response_format(body, conversation, target.model, drops)
+    _sampling(body, options, target.model, drops)
     _thinking(body, conversation, target, drops)
     _bookkeeping(body, options, drops)
     if conversation.stream:
@@ -112,13 +112,15 @@ def _web_search(options: dict[str, Any], drops: Drops) -> Fields:
     return fields
 
 
-def _response_format(body: Fields, conversation: Conversation, model: str) -> None:
+def _response_format(body: Fields, conversation: Conversation, model: str, drops: Drops) -> None:
     """See `rules.CHANGED`."""
     wanted = conversation.response_format
     if wanted is None or wanted.mode == "text":
         return
     schema = wanted.schema if wanted.mode == "schema" else None
     if schema is not None and not model.startswith(rules.WITHOUT_SCHEMA):
+        if wanted.description is not None:
+            drops.note("response_format.json_schema.description")
         body["output_config"] = {"format": {"type": "json_schema", "schema": closed(schema)}}
         return
     chosen = body.get("tool_choice", {"type": "auto"})
@@ -149,8 +151,13 @@ def closed(schema: Any) -> Any:
     return found
 
 
-def _sampling(body: Fields, options: Options, drops: Drops) -> None:
+def _sampling(body: Fields, options: Options, model: str, drops: Drops) -> None:
     drops.note_given(options, rules.DROPPED)
+    if options.stop:
+        body["stop_sequences"] = options.stop
+    if model.startswith(rules.ADAPTIVE_ONLY):
+        drops.note_given(options, ("temperature", "top_p", "top_k"))
+        return
     if options.temperature is not None:
         body["temperature"] = min(options.temperature, 1.0)
         if options.temperature > 1:
@@ -161,8 +168,6 @@ def _sampling(body: Fields, options: Options, drops: Drops) -> None:
         body["top_p"] = options.top_p
     if options.top_k is not None:
         body["top_k"] = options.top_k
-    if options.stop:
-        body["stop_sequences"] = options.stop
 
 
 def _thinking(body: Fields, conversation: Conversation, target: Target, drops: Drops) -> None:
@@ -170,16 +175,21 @@ def _thinking(body: Fields, conversation: Conversation, target: Target, drops: D
     effort, budget = conversation.options.reasoning_effort, conversation.options.thinking_budget
     if effort is None and budget is None:
         return
+    adaptive_only = target.model.startswith(rules.ADAPTIVE_ONLY)
     if effort == "none" or budget == 0:
-        body["thinking"] = {"type": "disabled"}
+        if not adaptive_only:
+            body["thinking"] = {"type": "disabled"}
+        elif not target.model.startswith("claude-opus-4"):  # those think only when asked
+            drops.note("reasoning_effort" if budget is None else "thinking")
         return
     forced = body.get("tool_choice", {}).get("type") in ("any", "tool")
     if forced or target.model.startswith(rules.WITHOUT_THINKING) or _unthinking(body["messages"]):
         drops.note("reasoning_effort" if budget is None else "thinking")
         return
-    if budget is None and not target.model.startswith(rules.WITH_BUDGET):
+    if adaptive_only or (budget is None and not target.model.startswith(rules.WITH_BUDGET)):
+        wanted = effort or ("high" if budget is None else _effort(budget))
         body["thinking"] = {"type": "adaptive"}
-        body.setdefault("output_config", {})["effort"] = rules.EFFORTS.get(effort or "high", effort)
+        body.setdefault("output_config", {})["effort"] = rules.EFFORTS.get(wanted, wanted)
     else:
         tokens = budget if budget is not None else rules.BUDGETS[effort or "high"]
         tokens = max(tokens, MIN_BUDGET)
@@ -191,6 +201,14 @@ def _thinking(body: Fields, conversation: Conversation, target: Target, drops: D
     for name in ("temperature", "top_k"):
         if body.pop(name, None) is not None:
             drops.note(name)
+    if body.get("top_p", 1) < rules.MIN_TOP_P:
+        del body["top_p"]
+        drops.note("top_p")
+
+
+def _effort(budget: int) -> str:
+    """The least effort whose budget holds this one."""
+    return next((name for name, tokens in rules.BUDGETS.items() if budget <= tokens), "max")
 
 
 def _unthinking(messages: list[Fields]) -> bool:

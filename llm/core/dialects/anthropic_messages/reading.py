@@ -30,8 +30,10 @@ from llm.core.conversation import (
     ToolResult,
 )
 from llm.core.dialects.anthropic.decoding import citation
+from llm.core.dialects.anthropic_messages.known import REQUEST
 from llm.core.dialects.seals import is_wrapped, unwrapped
-from llm.core.errors import InvalidRequest
+from llm.core.dialects.strange import strange
+from llm.core.errors import UNSUPPORTED, InvalidRequest
 
 Fields = dict[str, Any]
 LOCATION = re.compile(r" - at `\$\.?(.*)`$")
@@ -86,14 +88,13 @@ class WireRequest(msgspec.Struct):
 
 _request = msgspec.json.Decoder(WireRequest)
 _document = msgspec.json.Decoder(Fields)
-_FIELDS = frozenset(WireRequest.__struct_fields__) | {"circuit_breaker"}
 
 
 def read(body: bytes) -> Conversation:
     """Raises InvalidRequest."""
     try:
         wire = _request.decode(body)
-        unknown = tuple(name for name in _document.decode(body) if name not in _FIELDS)
+        document = _document.decode(body)
     except msgspec.ValidationError as error:
         raise _explain(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -115,7 +116,7 @@ def read(body: bytes) -> Conversation:
         options=_options(wire),
         stream=bool(wire.stream),
         include_usage=True,
-        unknown=unknown,
+        unknown=tuple(dict.fromkeys(strange(document, REQUEST))),
     )
 
 
@@ -191,7 +192,7 @@ def _image(source: Fields, cache: CacheControl | None, where: str) -> Part:
         return Image(data=source["data"], media_type=source["media_type"], cache=cache)
     if source["type"] == "file":
         return File(id=source["file_id"], cache=cache)
-    raise InvalidRequest(f"`{where}.source.type` must be base64, url or file.", f"{where}.source.type")
+    raise InvalidRequest(f"`{where}.source.type` must be base64, url or file.", f"{where}.source.type", UNSUPPORTED)
 
 
 def _document_of(block: Fields, cache: CacheControl | None) -> Part:
@@ -212,7 +213,9 @@ def _result(block: Fields, cache: CacheControl | None, where: str) -> ToolResult
     inner = _parts(block.get("content") or [], f"{where}.content")
     parts = [part for part in inner if isinstance(part, Text | Image | File)]
     if len(parts) < len(inner):
-        raise InvalidRequest(f"`{where}.content`: a tool may answer with text, images and documents.", where)
+        raise InvalidRequest(
+            f"`{where}.content`: a tool may answer with text, images and documents.", f"{where}.content", UNSUPPORTED
+        )
     return ToolResult(_string(block, "tool_use_id", where), tuple(parts), bool(block.get("is_error")), cache)
 
 

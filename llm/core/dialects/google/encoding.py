@@ -119,6 +119,8 @@ def _settings(conversation: Conversation, drops: Drops) -> Fields:
             drops.note("audio.format")
     wanted = conversation.response_format
     if wanted is not None and wanted.mode != "text":
+        if wanted.description is not None:
+            drops.note("response_format.json_schema.description")
         found["responseMimeType"] = "application/json"
         if wanted.schema is not None:
             found["responseSchema"] = adapt(wanted.schema, "response_format.json_schema.schema", drops)

@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 
 from llm.core.conversation import Conversation, Effort, Message, Native, Options, ResponseFormat, Text, Tool, ToolChoice
+from llm.core.dialects.google_contents.known import REQUEST
 from llm.core.dialects.google_contents.schemas import json_schema
 from llm.core.dialects.google_contents.turns import Contents
+from llm.core.dialects.strange import strange
 from llm.core.errors import UNSUPPORTED, InvalidRequest
 
 Fields = dict[str, Any]
@@ -92,7 +94,7 @@ def read(body: bytes) -> Conversation:
         options=options,
         stream=bool(wire.get("stream")),
         include_usage=True,
-        unknown=tuple(unknown),
+        unknown=tuple(dict.fromkeys((*unknown, *strange(wire, REQUEST)))),
     )
 
 
@@ -168,7 +170,9 @@ def _format(config: Fields) -> ResponseFormat | None:
         return None
     if kind not in ("application/json", "text/x.enum"):
         raise InvalidRequest(
-            f"`generationConfig.responseMimeType`: {kind} is not offered here.", "generationConfig.responseMimeType"
+            f"`generationConfig.responseMimeType`: {kind} is not offered here.",
+            "generationConfig.responseMimeType",
+            UNSUPPORTED,
         )
     return ResponseFormat("json") if schema is None else ResponseFormat("schema", "answer", None, schema)
 

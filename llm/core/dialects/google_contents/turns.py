@@ -12,7 +12,7 @@ import msgspec
 
 from llm.core.conversation import Audio, File, Image, Message, Native, Part, Text, Thinking, ToolCall, ToolResult
 from llm.core.dialects.seals import PREFIX, unwrapped
-from llm.core.errors import InvalidRequest
+from llm.core.errors import UNSUPPORTED, InvalidRequest
 
 Fields = dict[str, Any]
 
@@ -82,7 +82,9 @@ class Contents:
         more = [self._part(part, where) for part in result.get("parts") or ()]
         shown = tuple([part for part in more if isinstance(part, Text | Image | File)])
         if len(shown) < len(more):
-            raise InvalidRequest(f"`{where}.parts`: a tool may answer with text, images and files.", where)
+            raise InvalidRequest(
+                f"`{where}.parts`: a tool may answer with text, images and files.", f"{where}.parts", UNSUPPORTED
+            )
         return ToolResult(identity, (Text(text), *shown), failed)
 
 

@@ -55,6 +55,8 @@ def encode(conversation: Conversation, target: Target) -> Outgoing:
         body["tools"] = tools
     wanted = conversation.response_format
     if wanted is not None and wanted.mode != "text":
+        if wanted.description is not None:
+            drops.note("response_format.json_schema.description")
         body["format"] = wanted.schema if wanted.schema is not None else "json"
     settings = _settings(options, target)
     if settings:

@@ -30,6 +30,7 @@ from llm.core.conversation import (
     ToolResult,
 )
 from llm.core.dialects.data_urls import read_data_url
+from llm.core.dialects.openai_chat.known import REQUEST
 from llm.core.dialects.openai_chat.wire import (
     ExtraContent,
     WireAudio,
@@ -47,10 +48,10 @@ from llm.core.dialects.openai_chat.wire import (
     WireToolCall,
     WireToolChoice,
 )
-from llm.core.errors import InvalidRequest
+from llm.core.dialects.strange import strange
+from llm.core.errors import UNSUPPORTED, InvalidRequest
 
 LOCATION = re.compile(r" - at `\$\.?(.*)`$")
-IGNORED = frozenset({"circuit_breaker"})
 
 _request = msgspec.json.Decoder(WireRequest)
 _document = msgspec.json.Decoder(dict[str, Any])
@@ -78,7 +79,7 @@ def read(body: bytes) -> Conversation:
         options=_options(wire),
         stream=bool(wire.stream),
         include_usage=wire.stream_options is not None and bool(wire.stream_options.include_usage),
-        unknown=tuple(dict.fromkeys(_unknown(document))),
+        unknown=tuple(dict.fromkeys(strange(document, REQUEST))),
     )
 
 
@@ -91,7 +92,7 @@ def _message(message: WireMessage, index: int) -> Message:
         results = [part for part in content if isinstance(part, Text | Image | File)]
         if len(results) < len(content):
             raise InvalidRequest(
-                f"`{where}.content`: a tool may answer with text, images and files.", f"{where}.content"
+                f"`{where}.content`: a tool may answer with text, images and files.", f"{where}.content", UNSUPPORTED
             )
         return Message("tool", (ToolResult(message.tool_call_id, tuple(results)),), message.name)
     parts: list[Part] = list(_reasoning(message))
@@ -240,31 +241,6 @@ def _cache(given: WireCache | None) -> CacheControl | None:
 
 def _signature(extra: ExtraContent | None) -> str | None:
     return extra.google.thought_signature if extra is not None and extra.google is not None else None
-
-
-_FIELDS = frozenset(WireRequest.__struct_fields__) | IGNORED
-_MESSAGE_FIELDS = frozenset(WireMessage.__struct_fields__)
-_PART_FIELDS = frozenset({"type", "text", "image_url", "input_audio", "file", "refusal", "cache_control"})
-_TOOL_FIELDS = frozenset(WireTool.__struct_fields__)
-_FUNCTION_FIELDS = frozenset(WireFunction.__struct_fields__)
-
-
-def _unknown(document: dict[str, Any]) -> Iterator[str]:
-    """Names of members that no Struct has. The document has been checked, so its shapes are known."""
-    if not document.keys() <= _FIELDS:
-        yield from sorted(document.keys() - _FIELDS)
-    for index, message in enumerate(document["messages"]):
-        if not message.keys() <= _MESSAGE_FIELDS:
-            yield from (f"messages[{index}].{name}" for name in sorted(message.keys() - _MESSAGE_FIELDS))
-        content = message.get("content")
-        if isinstance(content, list):
-            for number, part in enumerate(content):
-                strange = sorted(part.keys() - _PART_FIELDS)
-                yield from (f"messages[{index}].content[{number}].{name}" for name in strange)
-    for index, tool in enumerate(document.get("tools") or ()):
-        yield from (f"tools[{index}].{name}" for name in sorted(tool.keys() - _TOOL_FIELDS))
-        function = tool.get("function") or {}
-        yield from (f"tools[{index}].function.{name}" for name in sorted(function.keys() - _FUNCTION_FIELDS))
 
 
 def _explain(problem: str, body: bytes) -> InvalidRequest:
