@@ -2,7 +2,7 @@
 
 Its time grows steeply with the number of long arcs: nets with many get a quicker, plainer layout, and past the limits
 below, which keep the worst at a few seconds, TooLargeToDraw is raised. A layout does not depend on the marking, so the
-last ones are kept. Next: `svg.py`.
+last ones are kept. The engine may hang, so it runs in `engine.py`, a program of its own. Next: `svg.py`.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import Any
 
 import graphlay
 
-from workflows.core.drawing import text
+from workflows.core.drawing import engine, text
 from workflows.core.drawing.sketch import CIRCLE, Connection, Sketch
 from workflows.core.errors import WorkflowError
 
@@ -21,6 +21,8 @@ MAXIMUM_CONNECTIONS = 3_000
 CAREFUL_BENDS = 700
 MAXIMUM_BENDS = 5_000
 """Layers that the arcs cross, all together: what the time depends on."""
+CAREFUL_SECONDS = 6.0
+QUICK_SECONDS = 20.0
 
 _OPTIONS: dict[str, Any] = {
     "direction": "leftright",
@@ -64,19 +66,19 @@ def lay_out(drawn: Sketch) -> Layout:
         )
     try:
         found = _positions(drawn)
-    except graphlay.GraphlayError as error:
+    except engine.NoLayout as error:
         raise TooLargeToDraw(f"No picture can be made of this net: {error}. Its DOT text has no limit.") from error
-    low = found.bounds["min"]
-    centres = tuple((node["center"]["x"] - low["x"], node["center"]["y"] - low["y"]) for node in found.nodes)
+    low = found["bounds"]["min"]
+    centres = tuple((node["center"]["x"] - low["x"], node["center"]["y"] - low["y"]) for node in found["nodes"])
     ways = tuple(
         _way(connection, edge, drawn, centres, (low["x"], low["y"]))
-        for connection, edge in zip(drawn.connections, found.edges, strict=True)
+        for connection, edge in zip(drawn.connections, found["edges"], strict=True)
     )
     spots = tuple(
         None if edge["label_anchor"] is None else _moved(edge["label_anchor"], (low["x"], low["y"]))
-        for edge in found.edges
+        for edge in found["edges"]
     )
-    high = found.bounds["max"]
+    high = found["bounds"]["max"]
     return Layout(high["x"] - low["x"], high["y"] - low["y"], centres, ways, spots)
 
 
@@ -97,14 +99,14 @@ def _graph(drawn: Sketch) -> graphlay.Graph:
     return graph
 
 
-def _positions(drawn: Sketch) -> graphlay.Layout:
-    """The engine's answer: carefully, or where the arcs are too long for that, quickly."""
-    graph = _graph(drawn)
+def _positions(drawn: Sketch) -> dict[str, Any]:
+    """The engine's answer: carefully, or where the arcs are too long for that or it does not end, quickly."""
+    graph = _graph(drawn).to_dict()
     try:
-        return graphlay.layout(graph, options={**_OPTIONS, "limits": {"max_dummies": CAREFUL_BENDS}})
-    except graphlay.GraphlayError:
+        return engine.run(graph, {**_OPTIONS, "limits": {"max_dummies": CAREFUL_BENDS}}, CAREFUL_SECONDS)
+    except engine.NoLayout:
         quick = {**_OPTIONS, **_QUICK, "limits": {"max_dummies": MAXIMUM_BENDS}}
-        return graphlay.layout(graph, options=quick)
+        return engine.run(graph, quick, QUICK_SECONDS)
 
 
 def _way(
