@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflows.core.drawing import TooLargeToDraw, render, render_dot
+from workflows.core.drawing import TooLargeToDraw, engine, render, render_dot
 from workflows.core.drawing.layout import lay_out
 from workflows.core.drawing.sketch import CIRCLE, sketch
 from workflows.core.net import Net
@@ -190,3 +190,29 @@ def test_nothing_lies_on_anything_else_and_arcs_join_what_they_should(definition
                 assert abs(abs(x - u) - shape.width / 2) < 1 or abs(abs(y - v) - shape.height / 2) < 1, (
                     "ends on the box"
                 )
+
+
+TANGLED = [
+    [[0], [3, 4], [1, 4], [3, 0], [4]],
+    [[0, 4], [], [3, 0, 2], [2, 0, 3], []],
+    [[2, 1, 4], [2], [4, 2], [4, 0], [1, 3, 2]],
+    [[1, 4], [4], [4, 1], [], []],
+    [[3], [], [4, 2], [0, 2], [4, 2]],
+    [[4, 1], [1, 0], [], [1, 2, 3], [4]],
+    [[3], [3], [], [], [3, 0, 4]],
+    [[0], [0], [0, 2, 4], [3, 1, 0], []],
+]
+"""Transitions by the numbers of their places: inputs, outputs, reads, inhibitors, resets. With the initial place bound to
+the first layer, graphlay 0.3.1 loops for ever on this net, holding Python's lock."""
+
+
+def test_a_net_that_hung_the_engine_is_drawn() -> None:
+    arcs = ("inputs", "outputs", "reads", "inhibitors", "resets")
+    written = [{"id": f"t{at}", **dict(zip(arcs, row, strict=True))} for at, row in enumerate(TANGLED)]
+    named = [{key: [f"p{each}" for each in at] if key != "id" else at for key, at in row.items()} for row in written]
+    places = [f"p{number}" for number in range(5)]
+    net = net_of({"name": "Tangled", "places": places, "initialPlace": "p0", "transitions": named})
+    assert render(net).startswith("<svg")
+    bound = {"nodes": [{"size": {"width": 9.0, "height": 9.0}}], "edges": []}
+    with pytest.raises(engine.NoLayout, match="did not end in time"):
+        engine.run(bound, {}, 0.001)

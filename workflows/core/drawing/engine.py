@@ -1,8 +1,9 @@
 """The layout engine in a program of its own: `graphlay` can loop for ever on a small graph, holding Python's lock.
 
-Seen with nets of ten shapes; nothing inside the process could end it, so a drawn workflow would stop every thread of
-the control plane. `run` asks a child for one layout and kills it when its time is up. The child imports nothing of
-ours: `python -I engine.py`, a request on stdin, the answer on stdout. Next: `layout.py`.
+Seen with ten shapes of which one was bound to the first layer; nothing inside the process could end it, so a drawn
+workflow would stop every thread of the control plane. `run` asks a child for one layout and kills it when its time is
+up. The child imports nothing of ours: `python -I engine.py`, a request on stdin, the answer on stdout. Next:
+`layout.py`.
 """
 
 import json
@@ -26,7 +27,7 @@ def run(graph: dict[str, Any], options: dict[str, Any], seconds: float) -> dict[
             [sys.executable, "-I", __file__], input=request, capture_output=True, text=True, timeout=seconds
         )
     except subprocess.TimeoutExpired:
-        raise NoLayout(f"the layout did not end within {seconds:g} s") from None
+        raise NoLayout(f"the layout did not end in time ({seconds:g} s)") from None
     if done.returncode == REFUSED:
         raise NoLayout(done.stderr.strip())
     if done.returncode:

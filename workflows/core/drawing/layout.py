@@ -85,12 +85,8 @@ def lay_out(drawn: Sketch) -> Layout:
 def _graph(drawn: Sketch) -> graphlay.Graph:
     graph = graphlay.Graph()
     for position, shape in enumerate(drawn.shapes):
-        graph.node(
-            position,
-            width=shape.width,
-            height=shape.height,
-            **({"rank": "first"} if shape.initial else {}),
-        )
+        # No `rank: first` for the initial place: with arcs back to it, the engine (0.3.1) loops for ever.
+        graph.node(position, width=shape.width, height=shape.height)
     for connection in drawn.connections:
         label: dict[str, Any] = {}
         if connection.label:
