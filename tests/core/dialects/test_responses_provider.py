@@ -86,7 +86,9 @@ def saying(reply: Reply) -> Reply:
     return structs.replace(
         reply,
         choices=tuple(
-            structs.replace(one, parts=tuple(part for part in one.parts if not isinstance(part, Text) or part.text))
+            structs.replace(
+                one, parts=tuple(part for part in one.parts if not isinstance(part, Text | Refusal) or part.text)
+            )
             for one in reply.choices
         ),
     )
