@@ -36,7 +36,8 @@ class ProviderRow(msgspec.Struct, frozen=True):
     local: bool = False
     """A server of one's own: free of charge, and a key only if it was started with one."""
     members: dict[str, str | None] = {}
-    """Members of a request it knows under another name, or refuses (None): see `request_fit.py`."""
+    """Members of a request it knows under another name, refuses (None), or refuses of translated requests (empty):
+    see `request_fit.py`."""
     prices: str = ""
     """Its name in the kept price list, where that is not ours."""
 
@@ -61,9 +62,10 @@ LIMIT: dict[str, str | None] = {"max_completion_tokens": "max_tokens"}
 """For those that know the limit on an answer only by its older name."""
 
 OF_OTHERS: dict[str, str | None] = dict.fromkeys(
-    ("top_k", "cache_control", "reasoning_content", "reasoning_details", "extra_content")
+    ("top_k", "cache_control", "reasoning_content", "reasoning_details", "extra_content"), ""
 )
-"""What other servers added to OpenAI's chat: OpenAI itself answers 400 for a member it does not know."""
+"""What other servers added to OpenAI's chat: OpenAI itself answers 400 for a member it does not know. Left out where a
+request is translated; what a client of OpenAI's wire sends itself passes, as the address may be another server's."""
 
 CHAT_ONLY = "openai_chat"
 """OpenAI's wire without responses: those are translated to chat. Also for those that have them for some models only,

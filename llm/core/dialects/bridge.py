@@ -66,7 +66,7 @@ class Bridge:
             conversation = _with_bytes(conversation, attempt.images)
         model = attempt.deployment.model
         members = attempt.deployment.provider.members
-        refused = frozenset([name for name, other in members.items() if other is None])
+        refused = frozenset([name for name, other in members.items() if not other])
         target = Target(model.upstream, model.max_output_tokens, model.context_window, refused)
         try:
             outgoing = self._translator.encode(conversation, target)
