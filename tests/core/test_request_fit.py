@@ -58,7 +58,7 @@ def test_the_members_of_every_row_pass_the_check_of_the_admin() -> None:
     assert all(check_members(row.members) == row.members for row in PROVIDERS)
 
 
-@pytest.mark.parametrize("given", [[], "n", {"model": None}, {"N": None}, {"n": ""}, {"n": 3.5}, {"": "n"}])
+@pytest.mark.parametrize("given", [[], "n", {"model": None}, {"N": None}, {"n": " "}, {"n": 3.5}, {"": "n"}])
 def test_impossible_members_are_refused(given: object) -> None:
     with pytest.raises(BadInput, match=r"^members "):
         check_members(given)
