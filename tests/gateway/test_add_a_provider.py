@@ -84,7 +84,7 @@ class Toy:
             raise broken("toy", body) from None
         return Reply(made_id("toy-", seed, 0), "toy-one", (choice,), usage)
 
-    def stream(self, seed: str, provider: str, secret: str | None) -> "ToyStream":
+    def stream(self, seed: str, provider: str, secret: str | None, choices: int = 1) -> "ToyStream":
         return ToyStream(made_id("toy-", seed, 0))
 
     def decode_error(self, status: int, body: bytes, provider: str, secret: str | None) -> ProviderError:

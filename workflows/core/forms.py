@@ -13,6 +13,8 @@ from workflows.core.json_schema import Violation, check_schema, violations
 
 Widget = Literal["text", "long text", "number", "whole number", "yes or no", "choice", "date", "date and time", "json"]
 MAXIMUM_FIELDS = 200
+ORDER = "x-order"
+"""A form may list its properties in the order in which people are to see them."""
 LONG_TEXT = 200
 """A text that may be longer than this is asked for in several lines."""
 
@@ -36,6 +38,11 @@ def check_form(form: Any, path: str) -> dict[str, Any]:
     checked = check_schema(form, path, trusted=False)
     if checked.get("type", "object") != "object":
         raise BadDefinition(f"{path}.type", 'the answer to a form is an object: write "object"')
+    unknown = [name for name in _order(checked) if name not in checked.get("properties", {})]
+    if unknown or (ORDER in checked and not isinstance(checked[ORDER], list)):
+        raise BadDefinition(
+            f"{path}.{ORDER}", f"lists names of properties; unknown: {', '.join(unknown)[:200] or 'all'}"
+        )
     if len(checked.get("properties", {})) > MAXIMUM_FIELDS:
         raise BadDefinition(f"{path}.properties", f"has more than {MAXIMUM_FIELDS} fields")
     return checked
@@ -49,12 +56,21 @@ def faults_of_answer(form: Mapping[str, Any], answer: Mapping[str, Any]) -> list
 
 
 def fields_of(form: Mapping[str, Any]) -> list[Field]:
-    """The fields in order of mention, required ones as the form says."""
-    required = form.get("required", ())
+    """The fields as `x-order` lists them, then the required ones as the form lists those, then the others by name.
+
+    Not in order of mention: JSON objects have none, and Postgres keeps none.
+    """
+    required, properties = form.get("required", ()), form.get("properties", {})
+    listed = [name for name in (*_order(form), *required) if name in properties]
     return [
-        _field(name, each if isinstance(each, Mapping) else {}, name in required)
-        for name, each in form.get("properties", {}).items()
+        _field(name, each if isinstance(each := properties[name], Mapping) else {}, name in required)
+        for name in dict.fromkeys((*listed, *sorted(properties)))
     ]
+
+
+def _order(form: Mapping[str, Any]) -> list[str]:
+    given = form.get(ORDER)
+    return [name for name in given if isinstance(name, str)] if isinstance(given, list) else []
 
 
 def _field(name: str, schema: Mapping[str, Any], required: bool) -> Field:

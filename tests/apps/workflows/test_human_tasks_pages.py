@@ -19,6 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 EVERYTHING: dict[str, Any] = {
     "type": "object",
     "required": ["name", "approved", "level"],
+    "x-order": ["name", "note", "approved", "level", "price", "count", "due", "at", "tags"],
     "properties": {
         "name": {"type": "string", "title": "Your name", "maxLength": 40},
         "note": {"type": "string", "maxLength": 2000, "description": "What others should know."},
