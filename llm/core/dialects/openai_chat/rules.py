@@ -18,7 +18,10 @@ CHANGED = {
     "provider knows are dropped, by name. A mark for the cache on a whole result is dropped, by name.",
     "max_tokens": "`max_completion_tokens` for reasoning models.",
     "thinking_budget": "Dropped where no effort is given; the effort is sent.",
-    "top_k": "Sent to providers that take it. OpenAI and Azure refuse it: dropped, by name.",
+    "top_k": (
+        "Sent to providers that take it. OpenAI and Azure refuse it: dropped, by name. A client of OpenAI's own wire "
+        "that sends it to a provider of that wire is not second-guessed: it passes."
+    ),
     "cache_control": "On parts of messages and on tools, as OpenRouter takes it. OpenAI and Azure keep their cache by "
     "themselves and refuse the mark: dropped, by name.",
     "messages[].reasoning_content": "The text of earlier thinking, with `reasoning_details` for its seals. A seal that "
