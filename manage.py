@@ -7,8 +7,6 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "circuit_breaker.settings")
-    if sys.argv[1:2] not in (["makemigrations"], ["export_schema"]):
-        os.umask(0o077)  # what is written is data: for its owner only
     try:
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line

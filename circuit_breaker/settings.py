@@ -31,7 +31,7 @@ if CONFIG_FILE or (BASE_DIR / "production.yaml").exists():
 # --- where data lies -------------------------------------------------------------------------------------------------
 DATA_DIR = Path(env.text("DATA_DIR", str(BASE_DIR / "var"))).expanduser().resolve()
 try:
-    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # database, journal, keys: for their owner only
 except OSError as error:
     raise SettingError(f"DATA_DIR={str(DATA_DIR)!r} cannot be made: {error.strerror}.") from error
 

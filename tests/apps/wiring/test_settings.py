@@ -98,6 +98,7 @@ def test_the_secret_key_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> 
     first, second = (read(tmp_path, "s.SECRET_KEY").stdout for _ in range(2))
     assert first == second and len(first) > 50
     assert (tmp_path / "data" / "secret_key").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
     assert read(tmp_path, "s.SECRET_KEY", SECRET_KEY="mine").stdout == "mine\n"
 
 
