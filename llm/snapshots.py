@@ -23,7 +23,7 @@ from billing.core.keys import Limits
 from billing.core.pricing import Price
 from billing.models import ApiKey
 from llm.core import snapshot, vault
-from llm.core.providers import SANDBOX, wire_of
+from llm.core.providers import SANDBOX, provider_row, wire_of
 from llm.core.uplink import SnapshotPush
 from llm.models import ConfigurationVersion, Model, Provider
 
@@ -110,7 +110,7 @@ def _provider(row: Provider) -> snapshot.Provider | None:
     keys = () if row.auth == "none" else _keys(row)
     if not row.configured or (row.auth != "none" and not keys):
         return None
-    dialect = wire_of(row.dialect, row.base_url)
+    dialect, known = wire_of(row.dialect, row.base_url), provider_row(row.slug)
     return snapshot.Provider(
         row.slug,
         row.provider_type,
@@ -120,6 +120,7 @@ def _provider(row: Provider) -> snapshot.Provider | None:
         keys,
         on_hang_up=row.on_hang_up,
         members=row.members,
+        leaves_out=known.leaves_out if known else (),
         api_version=row.api_version,
     )
 

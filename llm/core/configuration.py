@@ -138,16 +138,15 @@ def check_api_version(given: str) -> str:
 
 
 def check_members(given: object) -> dict[str, str | None]:
-    """Members of a request a provider takes otherwise: name -> other name, None where it refuses them, or an empty text
-    where only translated requests lose them."""
+    """Members of a request a provider takes otherwise: name -> other name, or None where it refuses them."""
     if given in (None, ""):
         return {}
     if not isinstance(given, dict) or len(given) > MAX_MEMBERS:
         raise bad("members", f"must be a JSON object of at most {MAX_MEMBERS} names")
     for name, other in given.items():
-        words = (str(name), "x" if other in (None, "") else str(other))
+        words = (str(name), "x" if other is None else str(other))
         if name in ("model", "messages", "stream") or not all(_MEMBER.fullmatch(word) for word in words):
-            raise bad("members", f'cannot have {_shown(str(name))}: write names of a-z, 0-9 and _, null, or ""')
+            raise bad("members", f"cannot have {_shown(str(name))}: write names of a-z, 0-9 and _, or null")
     return given
 
 

@@ -36,8 +36,10 @@ class ProviderRow(msgspec.Struct, frozen=True):
     local: bool = False
     """A server of one's own: free of charge, and a key only if it was started with one."""
     members: dict[str, str | None] = {}
-    """Members of a request it knows under another name, refuses (None), or refuses of translated requests (empty):
-    see `request_fit.py`."""
+    """Members of a request it knows under another name, or refuses (None): see `request_fit.py`."""
+    leaves_out: tuple[str, ...] = ()
+    """Members that translated requests do not carry to it. What a client of its wire sends itself passes: the address
+    may be another server's, and who writes a member means it."""
     prices: str = ""
     """Its name in the kept price list, where that is not ours."""
 
@@ -61,11 +63,8 @@ class ProviderRow(msgspec.Struct, frozen=True):
 LIMIT: dict[str, str | None] = {"max_completion_tokens": "max_tokens"}
 """For those that know the limit on an answer only by its older name."""
 
-OF_OTHERS: dict[str, str | None] = dict.fromkeys(
-    ("top_k", "cache_control", "reasoning_content", "reasoning_details", "extra_content"), ""
-)
-"""What other servers added to OpenAI's chat: OpenAI itself answers 400 for a member it does not know. Left out where a
-request is translated; what a client of OpenAI's wire sends itself passes, as the address may be another server's."""
+OF_OTHERS = ("top_k", "cache_control", "reasoning_content", "reasoning_details", "extra_content")
+"""What other servers added to OpenAI's chat: OpenAI itself answers 400 for a member it does not know."""
 
 CHAT_ONLY = "openai_chat"
 """OpenAI's wire without responses: those are translated to chat. Also for those that have them for some models only,
@@ -78,7 +77,7 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         provider_type="openai",
         base_url="https://api.openai.com/v1",
         prefixes=("OPENAI",),
-        members=OF_OTHERS,
+        leaves_out=OF_OTHERS,
         source="https://platform.openai.com/docs/api-reference",
     ),
     ProviderRow(
@@ -124,7 +123,7 @@ PROVIDERS: tuple[ProviderRow, ...] = (
         auth="api-key",
         dialect="azure",
         prefixes=("AZURE", "AZURE_OPENAI"),
-        members=OF_OTHERS,
+        leaves_out=OF_OTHERS,
         source="https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle (the v1 path)",
     ),
     ProviderRow(

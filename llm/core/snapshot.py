@@ -39,7 +39,9 @@ class Provider(msgspec.Struct, frozen=True, omit_defaults=True):
     on_hang_up: str = "cancel"
     """When the client has gone: `cancel` the call, or `drain` its answer (where all of it is billed anyway)."""
     members: dict[str, str | None] = {}
-    """Members of a request it knows under another name, or refuses (None; empty: if translated): `request_fit.py`."""
+    """Members of a request it knows under another name, or refuses: `request_fit.py`."""
+    leaves_out: tuple[str, ...] = ()
+    """Members that translated requests do not carry to it: see `ProviderRow`."""
     api_version: str = ""
     """Of Azure: see `azure_version.py`."""
 

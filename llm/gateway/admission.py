@@ -19,6 +19,8 @@ from llm.core.internal import agents_token
 from llm.core.snapshot import ApiKey, Snapshot
 from llm.gateway.exchange import Exchange
 
+KEY_HEADERS = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
+"""Where a key may stand; the first that is there counts."""
 MAX_REMEMBERED = 10_000
 """Header values whose meaning is kept; beyond it all are forgotten and looked up again."""
 MAX_HEADER = 512
@@ -63,12 +65,11 @@ class Admission:
     def authenticate(self, exchange: Exchange, scope: str = "chat") -> ApiKey | None:
         """The caller's key; None for one that needs none. Raises InvalidKey, or Forbidden without the right `scope`."""
         fields = exchange.fields
-        given = (
-            fields.get(b"authorization")
-            or fields.get(b"x-api-key")
-            or fields.get(b"api-key")
-            or fields.get(b"x-goog-api-key")
-        )
+        given = None
+        for name in KEY_HEADERS:
+            given = fields.get(name)
+            if given:
+                break
         if given is None:
             if self.required:
                 raise InvalidKey(MISSING)

@@ -21,6 +21,7 @@ from typing import cast
 import httptools
 
 from llm.core.errors import LlmError, Unavailable
+from llm.gateway.admission import KEY_HEADERS
 from llm.gateway.call import refuse
 from llm.gateway.exchange import Exchange, Headers
 from llm.gateway.ids import new_id
@@ -31,8 +32,6 @@ MAX_PATH = 100
 MAX_SIBLINGS = 64
 ASK_SECONDS = 2.0
 STARTED = b"x-circuit-breaker-stream-started"
-PASSED_ON = (b"authorization", b"x-api-key", b"api-key")
-"""What tells the sibling who asks."""
 SILENCE_SECONDS = 30.0
 """How long nothing may come from a sibling in the middle of an answer, its comments included."""
 GONE = "The worker that holds the stream has just gone, or does not answer; try again shortly."
@@ -180,7 +179,11 @@ class Passage(asyncio.Protocol):
     async def open(self, method: str, target: bytes) -> None:
         """Send the request. Raises OSError."""
         asks = b"".join(
-            [b"%b: %b\r\n" % (name, self._exchange.fields[name]) for name in PASSED_ON if name in self._exchange.fields]
+            [
+                b"%b: %b\r\n" % (name, self._exchange.fields[name])
+                for name in KEY_HEADERS
+                if name in self._exchange.fields
+            ]
         )
         await asyncio.get_running_loop().create_unix_connection(lambda: self, str(self._door))
         self._transport.write(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from llm.gateway import siblings
+from llm.gateway.admission import KEY_HEADERS
 from llm.gateway.settings import Settings
 from llm.gateway.worker import Worker
 from tests.gateway.client import Answer, Client, ask, get, post
@@ -188,6 +189,19 @@ async def test_a_sibling_that_fails_before_its_answer_is_a_clear_error(
         assert len(faulty.asked) == 2
         client.send(get("/health"))
         assert (await client.answer("GET")).status == 200, "the connection serves on"
+
+
+@pytest.mark.parametrize("name", KEY_HEADERS)
+async def test_a_sibling_is_told_who_asks_by_whichever_header(
+    gateway: Running, settings: Settings, name: bytes
+) -> None:
+    (settings.journal_dir / "gateway-9").mkdir()
+    async with Faulty(siblings.Siblings(settings.journal_dir, "gateway-9").bind_door(), "close") as faulty:
+        client = await gateway.connect()
+        client.send(get("/v1/streams/there", **{name.decode(): "who-i-am"}))
+        await client.answer("GET")
+    assert all(name + b": who-i-am\r\n" in head for head in faulty.asked)
+    assert len(faulty.asked) == 2
 
 
 async def test_a_sibling_that_falls_silent_in_its_answer_cuts_the_reader_off(

@@ -21,7 +21,7 @@ def encode(attempt: Attempt) -> Outgoing:
     beta = attempt.headers.get(b"anthropic-beta")
     if beta is not None:
         headers["anthropic-beta"] = beta.decode("latin-1")
-    return Outgoing(outgoing.path, headers, outgoing.body)
+    return Outgoing(outgoing.path, headers, outgoing.body, outgoing.dropped)
 
 
 def decode(attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None, tuple[str, ...]]:

@@ -65,8 +65,10 @@ class Bridge:
         if attempt.images:
             conversation = _with_bytes(conversation, attempt.images)
         model = attempt.deployment.model
-        members = attempt.deployment.provider.members
-        refused = frozenset([name for name, other in members.items() if not other])
+        provider = attempt.deployment.provider
+        refused = frozenset(
+            [*provider.leaves_out, *(name for name, other in provider.members.items() if other is None)]
+        )
         target = Target(model.upstream, model.max_output_tokens, model.context_window, refused)
         try:
             outgoing = self._translator.encode(conversation, target)

@@ -43,7 +43,7 @@ def _fitted(attempt: Attempt, outgoing: Outgoing) -> Outgoing:
     provider, model = attempt.deployment.provider, attempt.deployment.model.upstream
     if not provider.members:
         return outgoing
-    changes, dropped = fit(provider, outgoing.body, {}, translated=True)
+    changes, dropped = fit(provider, outgoing.body, {})
     if not changes:
         return outgoing
     body = rewrite(outgoing.body, model, attempt.deployment.model_json, changes)

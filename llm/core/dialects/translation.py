@@ -33,7 +33,8 @@ class Target(msgspec.Struct, frozen=True):
     context_window: int | None = None
     """For wires that would else cut long prompts in silence."""
     refused: frozenset[str] = frozenset()
-    """Members that the provider's row refuses: see `ProviderRow.members`. Those inside others are the encoder's."""
+    """Members that the provider's row refuses or leaves out. The encoder minds those inside others, and those that only
+    some servers added; the rest is `request_fit.py`'s."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from django.test import override_settings
 from billing.core.pricing import Price
 from llm import services, snapshots
 from llm.core.catalogue import MODELS
+from llm.core.providers import OF_OTHERS
 from llm.models import Model, Provider, ProviderKey
 from tests.apps.llm.conftest import SANDBOX
 
@@ -34,6 +35,12 @@ def test_without_any_key_the_sandbox_stands_in_for_every_model_at_list_prices() 
     own = snapshot.models[-1]
     assert (own.id, own.upstream, own.price) == ("sandbox", "sandbox", Price(input=0, output=0))
     assert snapshot.models[0].id == "gpt-4o-mini"
+
+
+def test_what_translated_requests_leave_out_comes_from_the_row_of_the_provider() -> None:
+    services.sync_environment({"OPENAI_API_KEY": "sk-1", "ANTHROPIC_API_KEY": "sk-2"})
+    found = {provider.name: provider.leaves_out for provider in snapshots.build_snapshot().providers}
+    assert found == {"openai": OF_OTHERS, "anthropic": ()}
 
 
 MODELS_BY_ID = {model.id: model for model in MODELS}

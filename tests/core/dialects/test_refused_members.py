@@ -40,7 +40,9 @@ def sent(name: str) -> tuple[dict[str, Any], bytes, tuple[str, ...]]:
     row = provider_row(name)
     assert row is not None
     base_url = row.base_url or "https://x.openai.azure.com/openai/v1"
-    provider = Provider(row.name, row.provider_type, row.dialect, base_url, members=row.members)
+    provider = Provider(
+        row.name, row.provider_type, row.dialect, base_url, members=row.members, leaves_out=row.leaves_out
+    )
     body = json.dumps(CODED).encode()
     attempt = Attempt(messages, messages.read(body), body, Deployment(Model("m", name, "up"), provider), None, "id", 0)
     outgoing = DIALECTS[row.dialect].crossings[messages.name].encode(attempt)

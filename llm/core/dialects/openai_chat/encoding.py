@@ -42,6 +42,8 @@ REASONING = re.compile(r"(?:.*/)?(?:o\d|gpt-5)")
 """Models that take `max_completion_tokens` only. Source: https://platform.openai.com/docs/guides/reasoning"""
 APART = frozenset({"max_tokens", "stop", "modalities", "thinking_budget"})
 """Options that are written in another way than by their name."""
+OF_SOME = frozenset({"top_k"})
+"""Options that only some servers added."""
 ELSEWHERE = frozenset({"anthropic", "google", "openai"})
 Fields = dict[str, Any]
 
@@ -62,7 +64,11 @@ def encode(conversation: Conversation, target: Target) -> Outgoing:
         body["response_format"] = _format(conversation.response_format)
     for name in options.__struct_fields__:
         value = getattr(options, name)
-        if value is not None and name not in APART:
+        if value is None or name in APART:
+            continue
+        if name in OF_SOME and name in target.refused:
+            drops.note(name)
+        else:
             body[name] = value
     if options.max_tokens is not None:
         body["max_completion_tokens" if REASONING.match(target.model) else "max_tokens"] = options.max_tokens
