@@ -153,6 +153,10 @@ def test_results_documents_and_server_tools_are_read() -> None:
     assert caught.value.param is not None
 
 
+def said(block: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "assistant", "content": [block]}
+
+
 @pytest.mark.parametrize(
     ("request_body", "param"),
     [
@@ -160,6 +164,15 @@ def test_results_documents_and_server_tools_are_read() -> None:
         (body(messages=[{"role": "king", "content": "x"}]), "messages[0].role"),
         (body(messages=[{"role": "user", "content": [{"type": "text"}]}]), "messages[0].content[0].text"),
         (body(messages=[{"role": "user", "content": [{"type": "image"}]}]), "messages[0].content[0]"),
+        (body(messages=[said({"type": "thinking", "thinking": 5})]), "messages[0].content[0].thinking"),
+        (
+            body(messages=[said({"type": "thinking", "thinking": "", "signature": 5})]),
+            "messages[0].content[0].signature",
+        ),
+        (
+            body(messages=[said({"type": "image", "source": {"type": "url", "url": 5}})]),
+            "messages[0].content[0].source.url",
+        ),
         (body(tools=[{"name": "f"}]), "tools[0].input_schema"),
         (body(tool_choice={"type": "tool"}), "tool_choice"),
         (body(max_tokens="x"), "max_tokens"),

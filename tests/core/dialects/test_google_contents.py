@@ -204,3 +204,22 @@ def test_schemas_become_json_schemas() -> None:
         "minItems": 1,
         "items": {"anyOf": [{"type": ["string", "null"], "enum": ["a", None]}, {"type": "number"}]},
     }
+
+
+@pytest.mark.parametrize(
+    ("members", "param"),
+    [
+        ({"generationConfig": {"temperature": "hot"}}, "generationConfig.temperature"),
+        ({"generationConfig": {"maxOutputTokens": 1.5}}, "generationConfig.maxOutputTokens"),
+        ({"generationConfig": {"stopSequences": [1]}}, "generationConfig.stopSequences"),
+        ({"generationConfig": {"thinkingConfig": {"thinkingBudget": True}}}, "generationConfig.thinkingConfig"),
+        ({"tools": [{"functionDeclarations": [{"name": "f", "parametersJsonSchema": [1]}]}]}, "tools"),
+        ({"contents": [{"parts": [{"functionCall": {"name": 5}}]}]}, "contents[0].parts[0]"),
+        ({"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": 5}}]}]}, "contents[0].parts[0]"),
+        ({"contents": [{"parts": [{"fileData": {"fileUri": 5}}]}]}, "contents[0].parts[0]"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused_by_name(members: dict[str, Any], param: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read(**{"contents": [{"parts": [{"text": "x"}]}], **members})
+    assert caught.value.param == param

@@ -159,14 +159,15 @@ def _part(block: Fields, where: str) -> Part:
         cited = tuple([citation(source) for source in block.get("citations") or ()])
         return Text(_string(block, "text", where), cited, cache)
     if kind == "image":
-        return _image(block["source"], cache, where)
+        return _image(_source(block, where), cache, where)
     if kind == "document":
-        return _document_of(block, cache)
+        return _document_of(block, _source(block, where), cache)
     if kind == "thinking":
-        signature: str | None = block.get("signature") or None
+        text = _string(block, "thinking", where)
+        signature = _string(block, "signature", where) if block.get("signature") else None
         if signature is not None and is_wrapped(signature):
-            return unwrapped(block["thinking"], signature, f"{where}.signature")
-        return Thinking(block["thinking"], signature, origin="anthropic")
+            return unwrapped(text, signature, f"{where}.signature")
+        return Thinking(text, signature, origin="anthropic")
     if kind == "redacted_thinking":
         data = _string(block, "data", where)
         return unwrapped("", data, f"{where}.data") if is_wrapped(data) else Thinking(redacted=data, origin="anthropic")
@@ -195,8 +196,17 @@ def _image(source: Fields, cache: CacheControl | None, where: str) -> Part:
     raise InvalidRequest(f"`{where}.source.type` must be base64, url or file.", f"{where}.source.type", UNSUPPORTED)
 
 
-def _document_of(block: Fields, cache: CacheControl | None) -> Part:
-    source, name = block["source"], block.get("title")
+def _source(block: Fields, where: str) -> Fields:
+    """Where an image or document lies: everything about it is text, but for blocks, which stay what they are."""
+    source: Fields = block["source"]
+    for name in source:
+        if name != "content":
+            _string(source, name, f"{where}.source")
+    return source
+
+
+def _document_of(block: Fields, source: Fields, cache: CacheControl | None) -> Part:
+    name = _string(block, "title", "document") if block.get("title") else None
     if source["type"] == "url":
         return File(url=source["url"], media_type="application/pdf", name=name, cache=cache)
     if source["type"] == "base64":

@@ -5,6 +5,7 @@ Names may be written as in JSON (`systemInstruction`) or as in Google's Python (
 InvalidRequest naming the field. Next file: `turns.py`.
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -144,10 +145,12 @@ def _tools(given: list[Fields]) -> tuple[tuple[Tool, ...], bool]:
 
 
 def _function(given: Fields) -> Tool:
-    schema = given.get("parametersJsonSchema")
+    schema, name = given.get("parametersJsonSchema"), given["name"]
     if schema is None and given.get("parameters") is not None:
         schema = json_schema(given["parameters"])
-    return Tool(given["name"], given.get("description"), schema)
+    if not isinstance(name, str) or not isinstance(schema, dict | None):
+        raise InvalidRequest("`tools[].functionDeclarations[]`: a name is text, a schema an object.", "tools")
+    return Tool(name, given.get("description"), schema)
 
 
 def _choice(config: Fields) -> ToolChoice | None:
@@ -183,11 +186,17 @@ def _options(config: Fields, searches: bool, unknown: list[str]) -> Options:
     thinking = config.get("thinkingConfig") or {}
     budget = thinking.get("thinkingBudget")
     modalities = tuple([kind.lower() for kind in config.get("responseModalities") or ()])
-    return Options(
+    given = {
         **{ours: config[theirs] for theirs, ours in NUMBERS.items() if config.get(theirs) is not None},
-        stop=tuple(config.get("stopSequences") or ()),
-        reasoning_effort=LEVELS.get(str(thinking.get("thinkingLevel", "")).upper()),
-        thinking_budget=budget if budget is not None and budget >= 0 else None,
-        modalities=() if modalities == ("text",) else modalities,
-        web_search_options={} if searches else None,
-    )
+        "stop": config.get("stopSequences") or (),
+        "reasoning_effort": LEVELS.get(str(thinking.get("thinkingLevel", "")).upper()),
+        "thinking_budget": budget if budget is not None and budget >= 0 else None,
+        "modalities": () if modalities == ("text",) else modalities,
+        "web_search_options": {} if searches else None,
+    }
+    try:
+        return msgspec.convert(given, Options)  # looks at the type of every value
+    except msgspec.ValidationError as error:
+        said, _, place = str(error).partition(" - at `$.")
+        where = field(re.split(r"[`.\[]", place)[0])
+        raise InvalidRequest(f"`{where}`: {said[:1].lower()}{said[1:]}.", where) from None

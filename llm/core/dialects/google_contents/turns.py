@@ -63,6 +63,8 @@ class Contents:
         identity = call.get("id") or f"call_{self._calls}"
         self._calls += 1
         self._open.append((call["name"], identity))
+        if not isinstance(call["name"], str) or not isinstance(identity, str):
+            raise TypeError("name and id are text")
         arguments = msgspec.json.encode(call.get("args") or {}).decode()
         return ToolCall(identity, call["name"], arguments, signature=signature)
 
@@ -110,6 +112,8 @@ def _foreign(signature: str | None) -> str | None:
 
 
 def _media(kind: str, data: str) -> Part:
+    if not isinstance(kind, str) or not isinstance(data, str):
+        raise TypeError("mimeType and data are text")
     if kind.startswith("image/"):
         return Image(data=data, media_type=kind)
     if kind.startswith("audio/"):
@@ -119,6 +123,8 @@ def _media(kind: str, data: str) -> Part:
 
 def _file(file: Fields) -> Part:
     uri, kind = file["fileUri"], file.get("mimeType")
+    if not isinstance(uri, str) or not isinstance(kind, str | None):
+        raise TypeError("fileUri and mimeType are text")
     if kind is not None and kind.startswith("image/"):
         return Image(url=uri, media_type=kind)
     return File(url=uri, media_type=kind)
