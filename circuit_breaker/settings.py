@@ -62,6 +62,10 @@ def _postgres() -> dict[str, Any]:
 def _sqlite() -> dict[str, Any]:
     name = "memory.sqlite3" if STORAGE_BACKEND == "memory" else "circuit_breaker.sqlite3"
     synchronous = "OFF" if STORAGE_BACKEND == "memory" else "NORMAL"
+    try:
+        (DATA_DIR / name).touch(mode=0o600)  # before any command opens it: SQLite would let others read it
+    except OSError as error:
+        raise SettingError(f"The database {str(DATA_DIR / name)!r} cannot be written: {error.strerror}.") from error
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(DATA_DIR / name),

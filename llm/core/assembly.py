@@ -1,12 +1,14 @@
 """Deltas back into a whole reply: what a stream said, said at once.
 
-`Assembly` takes the deltas of any dialect in order. It holds as much as the answer is long, so its caller bounds the
-stream. A choice without a finish reason was cut off: `reply` says `length` for it, as nothing says it was complete.
+`Assembly` takes the deltas of any dialect in order. It holds as much as the answer is long, at most `limit` bytes of
+it. A choice without a finish reason was cut off: `reply` says `length` for it, as nothing says it was complete.
 Next file: `dialects/translation.py`, what a dialect offers.
 """
 
 import base64
 from collections.abc import Iterable
+
+import msgspec
 
 from billing.core.pricing import Usage
 from llm.core.conversation import Audio, Choice, Citation, Part, Refusal, Reply, Text, Thinking, TokenLogprob, ToolCall
@@ -26,6 +28,11 @@ from llm.core.deltas import (
     ToolCallStarted,
     UsageDelta,
 )
+from llm.core.errors import ProviderBroken
+
+MAX_BYTES = 32 * 1024 * 1024
+"""Of one answer that is held: pictures and sounds come in base64."""
+_encode = msgspec.json.Encoder().encode
 
 Piece = (
     TextDelta
@@ -83,7 +90,9 @@ def _sound(pieces: list[Audio]) -> Audio:
 class Assembly:
     """See the header."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = MAX_BYTES) -> None:
+        self._limit = limit
+        self._size = 0
         self._started = Started("", "")
         self._parts: dict[int, dict[int, _Pieces]] = {}
         self._ends: dict[int, Finished] = {}
@@ -91,7 +100,11 @@ class Assembly:
         self._usage: Usage | None = None
 
     def add(self, deltas: Iterable[Delta]) -> None:
+        """Raises ProviderBroken when the answer is longer than the limit."""
         for delta in deltas:
+            self._size += _weight(delta)
+            if self._size > self._limit:
+                raise ProviderBroken(f"The provider's answer is longer than {self._limit} bytes.")
             if isinstance(delta, Started):
                 self._started = delta
             elif isinstance(delta, UsageDelta):
@@ -149,6 +162,15 @@ class Assembly:
             tuple(self._logprobs.get(index, ())),
             end.safety,
         )
+
+
+def _weight(delta: Delta) -> int:
+    """About the bytes it adds to the answer; what is no text is counted as JSON."""
+    if isinstance(delta, TextDelta | RefusalDelta | ArgumentsDelta):
+        return len(delta.text.encode())
+    if isinstance(delta, ThinkingDelta):
+        return len(delta.text.encode()) + len(delta.signature or "") + len(delta.redacted or "")
+    return len(_encode(delta))
 
 
 def assemble(deltas: Iterable[Delta]) -> Reply:

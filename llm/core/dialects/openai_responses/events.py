@@ -31,12 +31,12 @@ from llm.core.deltas import (
 from llm.core.dialects import lost
 from llm.core.dialects.openai_responses import answer
 from llm.core.dialects.openai_responses.answer import Head
-from llm.core.errors import LlmError, ProviderBroken
+from llm.core.errors import LlmError
 
 Fields = dict[str, Any]
 Content = TextDelta | RefusalDelta | CitationDelta
 MAX_BYTES = sse.MAX_EVENT_BYTES
-"""The last event holds the whole answer, and no event may be longer."""
+"""Of the answer: the last event holds it whole, so that event is about as long, beside what JSON adds."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -64,10 +64,9 @@ class EventWriter:
 
     def __init__(self, head: Head) -> None:
         self._head = head
-        self._assembly = Assembly()
+        self._assembly = Assembly(MAX_BYTES)
         self._drops = Drops()
         self._number = 0
-        self._size = 0
         self._count = 0
         self._opened = False
         self._current: _Item | None = None
@@ -114,7 +113,7 @@ class EventWriter:
         if delta.choice != 0:
             self._drops.note(lost.CHOICES)
             return b""
-        self._hold(delta)
+        self._assembly.add((delta,))
         if isinstance(delta, LogprobsDelta | Finished):
             return b""
         if isinstance(delta, TextDelta | RefusalDelta | CitationDelta):
@@ -129,14 +128,6 @@ class EventWriter:
             return self._open() + self._image(delta)
         self._drops.note(lost.delta_name(delta))
         return b""
-
-    def _hold(self, delta: Delta) -> None:
-        self._assembly.add((delta,))
-        self._size += len(getattr(delta, "text", ""))
-        if isinstance(delta, ImageDelta):
-            self._size += len(delta.image.data or "")
-        if self._size > MAX_BYTES:
-            raise ProviderBroken(f"The provider's answer is longer than {MAX_BYTES} bytes.")
 
     def _open(self) -> bytes:
         if self._opened:
