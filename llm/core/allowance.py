@@ -169,17 +169,18 @@ class Allowance:
             return None
         return LeaseReturn(self.subject, slots=-slots, corrected=-tokens, overdrawn=requests)
 
-    def unused(self, now: float) -> LeaseReturn | None:
-        """What to give back now."""
-        requests = tokens = slots = 0
+    def unused(self, now: float, slots: bool = True) -> LeaseReturn | None:
+        """What to give back now; without `slots` only what the next lease would prolong."""
+        requests = tokens = free = 0
         if now >= self.until:
-            requests, tokens, slots = self.requests, self.tokens, self.free
-            self.requests = self.tokens = self.free = 0
+            requests, tokens, self.requests, self.tokens = self.requests, self.tokens, 0, 0
+            if slots:
+                free, self.free = self.free, 0
         corrected, self.corrected = self.corrected, 0
         owed, self._owed = self._owed, None
-        if not (requests or tokens or slots or corrected):
+        if not (requests or tokens or free or corrected):
             return owed
-        return _together(LeaseReturn(self.subject, requests, tokens, slots, corrected), owed)
+        return _together(LeaseReturn(self.subject, requests, tokens, free, corrected), owed)
 
     def owe(self, returned: LeaseReturn) -> None:
         """It could not be sent: `unused` has it again."""
