@@ -1,6 +1,6 @@
 """A small cast: one workflow with every kind of step, and threads with connections of their own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from tests.apps.workflows.web import Web, web_server
 from workflows import actions, services
 from workflows.models import Workflow
 
@@ -36,6 +37,12 @@ REVIEW: dict[str, Any] = {
 @pytest.fixture
 def papers() -> Workflow:
     return services.create_workflow(REVIEW)
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with web_server() as server:
+        yield server
 
 
 @pytest.fixture

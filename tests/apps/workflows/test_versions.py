@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from tests.apps.workflows.asking import ask, refused
 from tests.apps.workflows.conftest import REVIEW, together
-from tests.apps.workflows.test_graphql import ask, refused
 from workflows import outbox, selectors, services
 from workflows.core.effects import EffectResult
 from workflows.core.errors import BadDefinition, BadInput, NotEnabled, VersionConflict, WorkflowNotFound
