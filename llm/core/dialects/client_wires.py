@@ -14,7 +14,8 @@ from msgspec import Raw
 from llm.core import sse
 from llm.core.conversation import Conversation, Reply
 from llm.core.deltas import Delta
-from llm.core.dialects import anthropic_messages, google_contents, openai_chat, openai_responses
+from llm.core.dialects import anthropic_messages, client_names, google_contents, openai_chat, openai_responses
+from llm.core.dialects.client_names import Names
 from llm.core.errors import LlmError
 from llm.core.operations import Attempt
 from llm.core.operations.usage import responses_in_buckets, with_cost
@@ -48,8 +49,9 @@ class ClientWire(Protocol):
         """Raises InvalidRequest, naming the field."""
         ...
 
-    def field(self, name: str) -> str:
-        """A field that a provider's rules name, in OpenAI's chat words, as this wire's clients know it."""
+    @property
+    def names(self) -> Names:
+        """What its clients call the fields of a request."""
         ...
 
     def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
@@ -62,11 +64,10 @@ class ClientWire(Protocol):
 class ChatCompletions:
     """OpenAI's chat completions."""
 
+    names = client_names.CHAT
+
     def read(self, body: bytes) -> Conversation:
         return openai_chat.read(body)
-
-    def field(self, name: str) -> str:
-        return name
 
     def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
         return openai_chat.write(reply, f"chatcmpl-{attempt.id}", attempt.created, attempt.deployment.model.upstream)
@@ -96,11 +97,10 @@ class Chunks(openai_chat.ChunkWriter):
 class Messages:
     """Anthropic's messages."""
 
+    names = client_names.MESSAGES
+
     def read(self, body: bytes) -> Conversation:
         return anthropic_messages.read(body)
-
-    def field(self, name: str) -> str:
-        return anthropic_messages.field(name)
 
     def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
         return anthropic_messages.write(reply, f"msg_{attempt.id}", attempt.deployment.model.upstream)
@@ -112,11 +112,10 @@ class Messages:
 class Contents:
     """Gemini's generateContent."""
 
+    names = client_names.CONTENTS
+
     def read(self, body: bytes) -> Conversation:
         return google_contents.read(body)
-
-    def field(self, name: str) -> str:
-        return google_contents.field(name)
 
     def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
         return google_contents.write(reply, attempt.id, attempt.deployment.model.upstream)
@@ -128,11 +127,10 @@ class Contents:
 class Responses:
     """OpenAI's responses."""
 
+    names = client_names.RESPONSES
+
     def read(self, body: bytes) -> Conversation:
         return openai_responses.read(body)
-
-    def field(self, name: str) -> str:
-        return openai_responses.field(name)
 
     def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
         return openai_responses.write(reply, _head(attempt))

@@ -9,10 +9,10 @@ from billing.core.pricing import Usage
 from llm.core import sse
 from llm.core.deltas import ArgumentsDelta, RefusalDelta, TextDelta, ThinkingDelta
 from llm.core.dialects import google, google_contents
-from llm.core.dialects.bridge import LETTERS_PER_TOKEN
 from llm.core.dialects.translation import Outgoing
-from llm.core.errors import LlmError, ProviderBroken, ProviderError, redact
+from llm.core.errors import LlmError, ProviderError, redact
 from llm.core.operations import Attempt
+from llm.core.operations.estimate import tokens_in
 from llm.core.operations.members import rewrite
 
 
@@ -66,10 +66,7 @@ class Events:
     estimated = False
 
     def feed(self, data: bytes) -> bytes:
-        try:
-            block = self._cutter.feed(data)
-        except sse.EventTooLarge as error:
-            raise ProviderBroken(str(error)) from None
+        block = self._cutter.feed(data)
         return self._pass(block) if block else b""
 
     def finish(self) -> bytes:
@@ -81,7 +78,7 @@ class Events:
 
     def estimate_output(self) -> int:
         """Four letters of content to a token, and at least a token for each piece."""
-        return max(self._pieces, (self._letters + LETTERS_PER_TOKEN - 1) // LETTERS_PER_TOKEN)
+        return max(self._pieces, tokens_in(self._letters))
 
     def failure(self, error: LlmError) -> bytes:
         return google_contents.error_event(error)
