@@ -161,8 +161,12 @@ def _sandbox_models(rows: list[Provider]) -> list[snapshot.Model]:
     """Every model of the tables once, the best ranked of one id, answered by the sandbox; and the sandbox's own."""
     everything = sorted((model for row in rows for model in row.models.all()), key=lambda model: model.rank)
     stand_ins: dict[str, snapshot.Model] = {}
+    names: dict[str, dict[str, None]] = {}
     for model in everything:
         stand_ins.setdefault(model.model_id, _model(model, SANDBOX, f"{SANDBOX}/{model.model_id}"))
+        slug = model.provider.slug  # clients may name the provider that will be there one day
+        named = names.setdefault(model.model_id, {})
+        named |= dict.fromkeys(f"{slug}/{name}" for name in (model.model_id, *model.aliases))
     own = snapshot.Model(
         id=SANDBOX,
         provider=SANDBOX,
@@ -173,4 +177,8 @@ def _sandbox_models(rows: list[Provider]) -> list[snapshot.Model]:
         rank=SANDBOX_RANK,
     )
     stand_ins.pop(SANDBOX, None)
-    return [*stand_ins.values(), own]
+    answering = [
+        msgspec.structs.replace(model, aliases=tuple(dict.fromkeys((*model.aliases, *names[model.id]))))
+        for model in stand_ins.values()
+    ]
+    return [*answering, own]

@@ -1,17 +1,20 @@
-"""Gemini's requests as the sandbox reads them, typed as far as it looks; every other field is accepted and ignored.
+"""Gemini's requests as the sandbox reads them, typed as far as it looks; unknown members are refused (`known.py`).
 
 The model comes from the path. Sources: https://ai.google.dev/api/generate-content, https://ai.google.dev/api/embeddings
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import unquote
 
 import msgspec
 
 from llm.sandbox.conversation import Called, Conversation, Tool, Turn
 from llm.sandbox.errors import Refusal
+from llm.sandbox.google.known import plain
 from llm.sandbox.reading import read
 from llm.sandbox.wire import Asked
+
+Read = TypeVar("Read")
 
 
 class _Camel(msgspec.Struct, frozen=True, rename="camel"):
@@ -115,15 +118,22 @@ class BatchRequest(_Camel, frozen=True):
 
 
 def generation(asked: Asked) -> GenerateRequest:
-    return msgspec.structs.replace(read(asked.body, GenerateRequest), model=_model(asked))
+    return msgspec.structs.replace(_read(asked.body, GenerateRequest, "generate"), model=_model(asked))
 
 
 def embedding(asked: Asked) -> EmbedRequest:
-    return msgspec.structs.replace(read(asked.body, EmbedRequest), model=_model(asked))
+    return msgspec.structs.replace(_read(asked.body, EmbedRequest, "embed"), model=_model(asked))
 
 
 def batch(asked: Asked) -> BatchRequest:
-    return msgspec.structs.replace(read(asked.body, BatchRequest), model=_model(asked))
+    return msgspec.structs.replace(_read(asked.body, BatchRequest, "batch"), model=_model(asked))
+
+
+def _read(body: bytes, request: type[Read], kind: str) -> Read:
+    """`body` in either spelling of its members. Raises Refusal."""
+    document: Any = read(body, object)
+    known = plain(document, kind)
+    return read(body if known == document else msgspec.json.encode(known), request)
 
 
 def _model(asked: Asked) -> str:

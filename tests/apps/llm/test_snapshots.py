@@ -9,6 +9,7 @@ from billing.core.pricing import Price
 from llm import services, snapshots
 from llm.core.catalogue import MODELS
 from llm.core.providers import OF_OTHERS
+from llm.core.routing import Catalogue
 from llm.models import Model, Provider, ProviderKey
 from tests.apps.llm.conftest import SANDBOX
 
@@ -37,6 +38,23 @@ def test_without_any_key_the_sandbox_stands_in_for_every_model_at_list_prices() 
     assert snapshot.models[0].id == "gpt-4o-mini"
 
 
+def test_the_sandbox_answers_to_the_names_of_the_providers_it_stands_in_for() -> None:
+    catalogue = Catalogue(snapshots.build_snapshot())
+    for name in (
+        "anthropic/claude-3-haiku",
+        "anthropic/claude-3-haiku-20240307",
+        "anthropic/claude-haiku",
+        "openai/gpt-4",
+        "sandbox/gpt-4",
+        "anthropic/claude-3-haiku?status=503",
+    ):
+        (found, *_) = catalogue.find(name)
+        assert (found.provider.name, found.model.id) == ("sandbox", name.rpartition("/")[2].partition("?")[0]) or (
+            found.model.id == "claude-3-haiku"
+        )
+    assert catalogue.find("openai/claude-3-haiku") == ()
+
+
 def test_what_translated_requests_leave_out_comes_from_the_row_of_the_provider() -> None:
     services.sync_environment({"OPENAI_API_KEY": "sk-1", "ANTHROPIC_API_KEY": "sk-2"})
     found = {provider.name: provider.leaves_out for provider in snapshots.build_snapshot().providers}
@@ -55,7 +73,14 @@ def test_one_real_key_and_the_sandbox_is_gone() -> None:
     assert haiku.upstream == "claude-3-haiku-20240307"
     assert "claude-3-haiku-20240307" in haiku.aliases
     assert haiku.capabilities == ("text_generation", "vision", "multimodal", "function_calling")
-    assert haiku.price == Price(input=25 * 10**7, output=125 * 10**7, cached_input=3 * 10**7, cache_write=3 * 10**8)
+    assert haiku.price == Price(
+        input=25 * 10**7,
+        output=125 * 10**7,
+        cached_input=3 * 10**7,
+        cache_write=3 * 10**8,
+        cache_write_1h=5 * 10**8,
+        web_search=10**7,
+    )
 
 
 @override_settings(SANDBOX_URL="")

@@ -103,6 +103,61 @@ def test_what_does_not_fit_is_refused_by_name() -> None:
     assert whole(answer)["error"]["message"].startswith("contents: ")
 
 
+PARAMETERS = {
+    "type": "OBJECT",
+    "properties": {"a": {"type": "STRING"}, "b": {"type": "ARRAY", "items": {"multipleOf": 2}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "named", "where"),
+    [
+        ({"future": 1}, "future", ""),
+        ({"generationConfig": {"maxTokens": 5}}, "maxTokens", " at 'generation_config'"),
+        ({"generation_config": {"max_tokens": 5}}, "max_tokens", " at 'generation_config'"),
+        ({"systemInstruction": {"parts": [{"txt": "x"}]}}, "txt", " at 'system_instruction.parts[0]'"),
+        (
+            {"tools": [{"functionDeclarations": [{"name": "f", "parameters": {"additionalProperties": False}}]}]},
+            "additionalProperties",
+            " at 'tools[0].function_declarations[0].parameters'",
+        ),
+        (
+            {"tools": [{"functionDeclarations": [{"name": "f", "parameters": PARAMETERS}]}]},
+            "multipleOf",
+            " at 'tools[0].function_declarations[0].parameters.properties[1].value.items'",
+        ),
+    ],
+)
+def test_members_there_are_not_are_refused_as_the_real_api_does(more: dict[str, Any], named: str, where: str) -> None:
+    answer = ask("generateContent", {**HELLO, **more})
+    said = f'Invalid JSON payload received. Unknown name "{named}"{where}: Cannot find field.'
+    assert answer.status == 400
+    assert whole(answer)["error"] == {"code": 400, "message": said, "status": "INVALID_ARGUMENT"}
+
+
+def test_each_unknown_member_is_named_once() -> None:
+    answer = ask("generateContent", {**HELLO, "one": 1, "two": 2})
+    assert whole(answer)["error"]["message"].count("Unknown name") == 2
+    batch = {"requests": [{"content": {"parts": []}}, {"content": {"parts": []}, "odd": 1}]}
+    assert "at 'requests[1]'" in whole(ask("batchEmbedContents", batch))["error"]["message"]
+
+
+def test_what_a_client_names_freely_is_not_looked_into() -> None:
+    call = {"functionCall": {"name": "f", "args": {"any": {"thing": 1}}}}
+    result = {"functionResponse": {"name": "f", "response": {"what_ever": 1}}}
+    declared = {"name": "f", "parametersJsonSchema": {"$defs": {}, "additionalProperties": False}}
+    body = {
+        "contents": [*HELLO["contents"], {"role": "model", "parts": [call]}, {"parts": [result]}],
+        "tools": [{"functionDeclarations": [declared]}, {"googleSearch": {}}],
+    }
+    assert ask("generateContent", body).status == 200
+
+
+def test_members_may_be_spelled_as_in_the_proto_files() -> None:
+    limited = {**HELLO, "generation_config": {"max_output_tokens": 1}}
+    assert whole(ask("generateContent", limited))["candidates"][0]["finishReason"] == "MAX_TOKENS"
+
+
 def test_a_malformed_tool_result_of_anthropics_wire_is_refused() -> None:
     block = {"type": "tool_result", "tool_use_id": "t1", "content": [3]}
     body = {"model": "sandbox", "max_tokens": 9, "messages": [{"role": "user", "content": [block]}]}
