@@ -6,9 +6,12 @@ Used by `llm/gateway/limiter.py`.
 """
 
 import math
+from collections import deque
+
+from msgspec.structs import replace
 
 from billing.core.keys import Limits
-from llm.core.leases import HOLD_SECONDS
+from llm.core.leases import HOLD_SECONDS, RETURN_SECONDS
 from llm.core.limits import MINUTE, Bucket, request_capacity, shown_duration
 from llm.core.uplink import LeaseAsk, LeaseGrant, LeaseReturn, Used
 
@@ -34,7 +37,11 @@ class Allowance:
         self.alone_requests = self.alone_tokens = self.alone_slots = 0
         """Used from the share, which no keeper knows of yet."""
         self._owed: LeaseReturn | None = None
-        """What could not be given back yet, as the uplink took no more frames."""
+        """What could not be given back yet: the uplink took no more frames, or broke before they had left."""
+        self._owed_until = math.inf
+        """Until when units among it may be given back: later they count as used, and others may hold theirs."""
+        self._given: deque[tuple[float, LeaseReturn]] = deque()
+        """What was given back lately, each until when it may be: it may not have left yet."""
         self.share: tuple[Bucket | None, Bucket | None, int] | None = None
         self._refused: dict[str, tuple[float, int]] = {}
         """Until when the keeper said there is nothing, and how much was asked."""
@@ -142,11 +149,19 @@ class Allowance:
         return "", 0.0
 
     def go_alone(self, since: float) -> None:
-        """No keeper: what was leased stays spent, and what was used beyond it is told to the next one."""
-        owed, self._owed = self._owed, None
-        corrected = self.corrected + (0 if owed is None else owed.corrected)
-        self.alone_tokens += max(0, -corrected)
-        self.alone_requests += 0 if owed is None else owed.overdrawn
+        """No keeper: what was used beyond what it leased is told to the next one. What is left is given back, if that
+        is the same one and it comes in time; slots it asks for anew."""
+        left = LeaseReturn(self.subject, self.requests, self.tokens, 0, self.corrected)
+        self.owe(left, self.until + RETURN_SECONDS)
+        owed = self._owed
+        assert owed is not None
+        self.alone_tokens += max(0, -owed.corrected)
+        self.alone_requests += owed.overdrawn
+        rest = LeaseReturn(self.subject, owed.requests, owed.tokens, 0, max(0, owed.corrected))
+        self._owed = rest if rest.requests or rest.tokens or rest.corrected else None
+        if self._owed is None:
+            self._owed_until = math.inf
+        self._given.clear()
         self.requests = self.tokens = self.free = self.corrected = 0
         self.asking = False
         self._refused = {}
@@ -157,6 +172,8 @@ class Allowance:
         requests, tokens = self.used_requests, self.used_tokens
         if again:
             requests, tokens = float(self.alone_requests), float(self.alone_tokens)
+        else:
+            self._owed, self._owed_until = None, math.inf  # it is another's
         self.alone_requests = self.alone_tokens = self.alone_slots = 0
         return Used(self.subject, self.limits, requests, tokens, self.busy)
 
@@ -169,22 +186,39 @@ class Allowance:
             return None
         return LeaseReturn(self.subject, slots=-slots, corrected=-tokens, overdrawn=requests)
 
-    def unused(self, now: float, slots: bool = True) -> LeaseReturn | None:
-        """What to give back now; without `slots` only what the next lease would prolong."""
-        requests = tokens = free = 0
+    def unused(self, now: float) -> LeaseReturn | None:
+        """What to give back now."""
+        requests = tokens = slots = 0
+        good_until = math.inf
         if now >= self.until:
-            requests, tokens, self.requests, self.tokens = self.requests, self.tokens, 0, 0
-            if slots:
-                free, self.free = self.free, 0
+            requests, tokens, slots = self.requests, self.tokens, self.free
+            self.requests = self.tokens = self.free = 0
+            good_until = self.until + RETURN_SECONDS
         corrected, self.corrected = self.corrected, 0
-        owed, self._owed = self._owed, None
-        if not (requests or tokens or free or corrected):
+        if requests or tokens or slots or corrected:
+            self.owe(LeaseReturn(self.subject, requests, tokens, slots, corrected), good_until)
+        owed, good_until = self._owed, self._owed_until
+        self._owed, self._owed_until = None, math.inf
+        if owed is None or not (owed.requests or owed.tokens):
             return owed
-        return _together(LeaseReturn(self.subject, requests, tokens, free, corrected), owed)
+        if now >= good_until:
+            owed = replace(owed, requests=0, tokens=0)
+            return owed if owed.slots or owed.corrected or owed.overdrawn else None
+        while self._given and self._given[0][0] <= now:
+            self._given.popleft()
+        self._given.append((good_until, owed))
+        return owed
 
-    def owe(self, returned: LeaseReturn) -> None:
-        """It could not be sent: `unused` has it again."""
+    def owe(self, returned: LeaseReturn, good_until: float) -> None:
+        """It could not be sent: `unused` has it again, units only until then."""
         self._owed = _together(returned, self._owed)
+        if returned.requests or returned.tokens:
+            self._owed_until = min(self._owed_until, good_until)
+
+    def owe_again(self, returned: LeaseReturn) -> None:
+        """It was given back and has not left."""
+        good_until = next((until for until, one in self._given if one == returned), -math.inf)
+        self.owe(returned, good_until)
 
     def active(self, now: float) -> bool:
         """Whether forgetting it would lose something."""

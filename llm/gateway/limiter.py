@@ -9,7 +9,7 @@ the slots; N is the last known number of workers. Not thread-safe, one loop. Nex
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -29,6 +29,8 @@ SLOT_WAIT = 1.0
 Answer = asyncio.Future[LeaseGrant | None]
 """None: none came."""
 _encode = msgspec.json.Encoder().encode
+_return = msgspec.json.Decoder(LeaseReturn)
+RETURN = b'{"type":"lease_return"'
 
 
 class Admitted:
@@ -155,8 +157,14 @@ class Limiter:
         elif grant.granted:  # who asked has gone
             caller.free += question.ask.slots
 
-    def lost(self) -> None:
-        """The uplink is down, or silent."""
+    def lost(self, unsent: Sequence[bytes] = ()) -> None:
+        """The uplink is down, or silent. `unsent`: frames of ours that have not left; what they give back is owed."""
+        for frame in unsent:
+            if frame.startswith(RETURN):
+                returned = _return.decode(frame)
+                caller = self._callers.get(returned.subject)
+                if caller is not None:
+                    caller.owe_again(returned)
         if self._leasing:
             self._leasing = False
             self._since = self.loop.time()
@@ -198,8 +206,7 @@ class Limiter:
     def _question(self, caller: Allowance, requests: int, tokens: int, slots: int, waits: bool = True) -> Answer:
         self._number += 1
         future: Answer = self.loop.create_future()
-        ahead = not waits or not (caller.asking or caller.subject in self._asked)
-        ask = LeaseAsk(self._number, caller.subject, caller.limits, requests, tokens, slots, ahead)
+        ask = LeaseAsk(self._number, caller.subject, caller.limits, requests, tokens, slots)
         if self._send(ask):
             self._questions[self._number] = Question(future, caller, ask, self.loop.time(), waits)
         else:
@@ -216,8 +223,6 @@ class Limiter:
                 return True
             self._refuse_as_told(caller, tokens)
         grant = await self._ask(caller, tokens, slot)
-        if grant is not None and grant.lacking == "slots" and caller.free:
-            grant = await self._ask(caller, tokens, slot)  # others' answers brought the slots: with one of those
         now = self.loop.time()
         if grant is None or grant.lacking == "keeper":
             return False
@@ -235,32 +240,24 @@ class Limiter:
             raise self._refusal(caller, lacking, wait, tokens, now)
 
     async def _ask(self, caller: Allowance, tokens: int, slot: bool) -> LeaseGrant | None:
-        """One question. A slot that lies here is the call's while it waits, so that it needs none of the keeper."""
-        ended = caller.unused(self.loop.time(), slots=False)
+        ended = caller.unused(self.loop.time())
         if ended is not None:  # no sweep has come since the lease ended: it must not live on in the next one
             self._give_back(caller, ended)
         requests = 1 if caller.limits.requests_per_minute is not None else 0
-        held = int(slot and caller.free > 0)
-        caller.free -= held
-        caller.busy += held
-        future = self._question(caller, requests, tokens, int(slot) - held)
+        future = self._question(caller, requests, tokens, 1 if slot else 0)
         self._asked[caller.subject] = future
         timer = self.loop.call_later(ANSWER_SECONDS, self._give_up, future)
-        grant = None
         try:
-            grant = await future
+            return await future
         except asyncio.CancelledError:
-            if slot and future.done() and not future.cancelled() and (late := future.result()) and late.granted:
-                held = 1  # it was let in, and is no more
+            if slot and future.done() and not future.cancelled() and (grant := future.result()) and grant.granted:
+                caller.busy -= 1  # it was let in, and is no more
+                caller.free += self._leasing
             raise
         finally:
             timer.cancel()
             if self._asked.get(caller.subject) is future:
                 del self._asked[caller.subject]
-            if held and not (grant and grant.granted):
-                caller.busy -= 1
-                caller.free += self._leasing
-        return grant
 
     def _ask_ahead(self, caller: Allowance) -> None:
         caller.asking = True
@@ -276,7 +273,7 @@ class Limiter:
     def _give_back(self, caller: Allowance, returned: LeaseReturn | None) -> None:
         """What cannot be sent now goes with the next sweep."""
         if returned is not None and not self._send(returned):
-            caller.owe(returned)
+            caller.owe_again(returned)
 
     def _sweep(self) -> None:
         """Give back what was not used in its time, and what was estimated too high."""

@@ -142,9 +142,10 @@ class Uplink:
                     if self._observe is not None:
                         tasks.create_task(self._send_observations(socket, self._observe))
             finally:
-                self._soon = None
+                unsent = [] if self._soon is None else [self._soon.get_nowait() for _ in range(self._soon.qsize())]
+                self._soon = None  # the frame under way at the break may have arrived: it is not sent again
                 if self.limiter is not None:
-                    self.limiter.lost()
+                    self.limiter.lost(unsent)
                 await socket.close()
 
     async def _receive(self, socket: ClientConnection) -> None:

@@ -67,6 +67,27 @@ class World:
         for limiter in self.limiters:
             limiter.lost()
 
+    def unsent(self, number: int) -> list[bytes]:
+        """A worker's frames that have not left."""
+        return [frame for worker, frame in self.frames if worker == number]
+
+    def break_off(self) -> None:
+        """All uplinks break; the keeper lives on."""
+        left = [self.unsent(number) for number in range(WORKERS)]
+        self.frames.clear()
+        share = (self.limits.concurrent_requests or 0) // WORKERS
+        self.excess = max(self.excess, sum(max(0, len(calls) - share) for calls in self.running))
+        self.up, self.alone = False, True
+        for number, limiter in enumerate(self.limiters):
+            limiter.lost(left[number])
+            self.keeper.leave(str(number), number, self.clock.now)
+
+    def reconnect(self) -> None:
+        """To the same keeper."""
+        self.up = True
+        self.tell()
+        self.deliver()
+
     def tell(self) -> None:
         for limiter in self.limiters:
             limiter.hear_fleet(msgspec.structs.replace(self.keeper.fleet(self.clock.now), workers=WORKERS))
@@ -106,6 +127,11 @@ class World:
         """Time in which no worker's timer comes round."""
         self.clock.now += seconds
 
+    def sweep_unheard(self) -> None:
+        """What is given back now waits to be sent."""
+        for limiter in self.limiters:
+            limiter._sweep()
+
     def sweep(self, seconds: float) -> None:
         self.clock.now += seconds
         if self.up:
@@ -119,7 +145,7 @@ steps = st.lists(
         st.tuples(st.just("call"), st.integers(0, WORKERS - 1), st.integers(1, 12)),
         st.tuples(st.just("end"), st.integers(0, WORKERS - 1), st.just(0)),
         st.tuples(st.sampled_from(["pass", "wait"]), st.just(0), st.floats(0.01, 4, allow_nan=False)),
-        st.tuples(st.sampled_from(["stop", "restart"]), st.just(0), st.just(0)),
+        st.tuples(st.sampled_from(["stop", "restart", "break", "reconnect", "sweep"]), st.just(0), st.just(0)),
     ),
     max_size=40,
 )
@@ -136,8 +162,14 @@ async def play(limits: Limits, steps: list[tuple[str, int, Any]]) -> World:
             world.sweep(amount)
         elif what == "wait":
             world.wait(amount)
-        elif world.up:
+        elif what == "sweep" and world.up:
+            world.sweep_unheard()
+        elif what in ("break", "reconnect") and world.up and world.keeper.settled(world.clock.now):
+            world.break_off()
+        elif what in ("stop", "restart") and world.up:
             world.stop()
+        if what == "reconnect" and not world.up:
+            world.reconnect()
         if what == "restart" and not world.up:
             world.start(f"epoch-{epoch}")
     return world
