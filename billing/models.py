@@ -23,22 +23,30 @@ class Call(models.Model):
     request_id = models.CharField(max_length=NAME)
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField()
+    asked_at = models.DateTimeField(
+        null=True, help_text="When the last attempt began, where others came before it; else it is `started_at`."
+    )
     first_byte_at = models.DateTimeField(null=True)
     provider = models.CharField(max_length=NAME)
     provider_key = models.CharField(max_length=NAME, blank=True)
     api_key = models.CharField(max_length=NAME, blank=True, help_text="Id of the client's key.")
     model = models.CharField(max_length=NAME)
     requested_model = models.CharField(max_length=NAME)
+    operation = models.CharField(
+        max_length=NAME, blank=True, help_text="What was asked for; empty: it was not kept then."
+    )
     status = models.IntegerField()
     outcome = models.CharField(max_length=20)
     error_code = models.CharField(max_length=NAME, blank=True)
     input_tokens = models.BigIntegerField(default=0)
     cached_input_tokens = models.BigIntegerField(default=0)
     cache_write_tokens = models.BigIntegerField(default=0)
+    cache_write_1h_tokens = models.BigIntegerField(default=0)
     output_tokens = models.BigIntegerField(default=0)
     reasoning_tokens = models.BigIntegerField(default=0)
     audio_input_tokens = models.BigIntegerField(default=0)
     audio_output_tokens = models.BigIntegerField(default=0)
+    web_searches = models.BigIntegerField(default=0)
     cost_nano = models.BigIntegerField()
     price = models.JSONField(null=True, help_text="Nano-dollars per million tokens, as applied.")
     unpriced = models.BooleanField(default=False)
@@ -85,10 +93,12 @@ class DailyUsage(models.Model):
     input_tokens = models.BigIntegerField(default=0)
     cached_input_tokens = models.BigIntegerField(default=0)
     cache_write_tokens = models.BigIntegerField(default=0)
+    cache_write_1h_tokens = models.BigIntegerField(default=0)
     output_tokens = models.BigIntegerField(default=0)
     reasoning_tokens = models.BigIntegerField(default=0)
     audio_input_tokens = models.BigIntegerField(default=0)
     audio_output_tokens = models.BigIntegerField(default=0)
+    web_searches = models.BigIntegerField(default=0)
     cost_nano = models.BigIntegerField(default=0)
 
     class Meta:

@@ -20,7 +20,10 @@ TREND_DAYS = 30
 MOST_DAYS = 3_660
 """The longest trend: ten years, one entry each day."""
 SECONDS_PER_DAY = 86_400
-PROMPT_COLUMNS = ("input_tokens", "cached_input_tokens", "cache_write_tokens", "audio_input_tokens")
+PROMPT_COLUMNS = (
+    *("input_tokens", "cached_input_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
+    "audio_input_tokens",
+)
 ANSWER_COLUMNS = ("output_tokens", "reasoning_tokens", "audio_output_tokens")
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from circuit_breaker.environment import SettingError
-from llm.core.providers import PROVIDERS, ProviderRow, provider_row
+from llm.core.provider_row import ProviderRow
+from llm.core.providers import PROVIDERS, provider_row
 
 ROOT = "circuit_breaker"
 VARIABLES = {

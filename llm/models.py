@@ -156,12 +156,14 @@ class Model(models.Model):
     output_price = models.BigIntegerField(null=True, blank=True)
     cached_input_price = models.BigIntegerField(null=True, blank=True)
     cache_write_price = models.BigIntegerField(null=True, blank=True)
+    cache_write_1h_price = models.BigIntegerField(null=True, blank=True)
     audio_input_price = models.BigIntegerField(null=True, blank=True)
     audio_output_price = models.BigIntegerField(null=True, blank=True)
     long_prompt_prices = models.JSONField(
         default=list, blank=True, help_text="Prices of prompts longer than `above` tokens, as LongPrompt has them."
     )
     request_price = models.BigIntegerField(default=0, help_text="Nano-dollars added once per call.")
+    web_search_price = models.BigIntegerField(default=0, help_text="Nano-dollars for each search the provider makes.")
     rank = models.PositiveIntegerField(default=100, help_text="Order of preference for `auto`, lowest first.")
     released = models.BigIntegerField(default=0, editable=False, help_text="Unix seconds.")
     enabled = models.BooleanField(default=True)
@@ -195,9 +197,11 @@ class Model(models.Model):
             output=self.output_price,
             cached_input=self.cached_input_price,
             cache_write=self.cache_write_price,
+            cache_write_1h=self.cache_write_1h_price,
             audio_input=self.audio_input_price,
             audio_output=self.audio_output_price,
             per_request=self.request_price,
+            web_search=self.web_search_price,
             long_prompts=msgspec.convert(self.long_prompt_prices, tuple[LongPrompt, ...]),
         )
 

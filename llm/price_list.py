@@ -21,6 +21,7 @@ BUCKETS = {
     "output": "output_mtok",
     "cached_input": "cache_read_mtok",
     "cache_write": "cache_write_mtok",
+    "cache_write_1h": "cache_write_1h_mtok",
     "reasoning": "output_reasoning_mtok",
     "audio_input": "input_audio_mtok",
     "audio_output": "output_audio_mtok",
@@ -72,6 +73,7 @@ def _price(model: ModelInfo, now: datetime) -> dict[str, Any] | None:
     requests = _amount(prices, "requests_kcount")
     known: dict[str, Any] = {bucket: amount for bucket, amount in amounts.items() if amount is not None}
     known["per_request"] = (requests or 0) // 1000
+    known["web_search"] = (_amount(prices, "web_searches_kcount") or 0) // 1000
     longer = _long_prompts(prices)
     return {**known, "long_prompts": longer} if longer else known
 

@@ -26,6 +26,8 @@ OUTCOMES = (
     ("cut", "cut off"),
     ("lost", "gateway died"),
 )
+OPERATIONS = ("chat completions", "completions", "embeddings", "responses", "messages", "content generation")
+"""Those that use tokens, by their names (`llm/core/operations`)."""
 
 
 class NameFilter(admin.SimpleListFilter):
@@ -60,6 +62,13 @@ class KeyFilter(NameFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(str(key.pk), str(key)) for key in selectors.list_keys()[:MOST_KEYS]]
+
+
+class OperationFilter(NameFilter):
+    title = parameter_name = "operation"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in OPERATIONS]
 
 
 class OutcomeFilter(NameFilter):
@@ -161,6 +170,7 @@ class CallAdmin(ReadOnlyAdmin):
         "provider",
         "model",
         "user",
+        "operation",
         "outcome_shown",
         "status",
         "attempt",
@@ -175,6 +185,7 @@ class CallAdmin(ReadOnlyAdmin):
         ModelFilter,
         UserFilter,
         ProjectFilter,
+        OperationFilter,
         OutcomeFilter,
         AttemptFilter,
         KeyFilter,

@@ -21,7 +21,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     cached_input: int = 0
     """Prompt tokens the provider read from its cache."""
     cache_write: int = 0
-    """Prompt tokens the provider wrote to its cache."""
+    """Prompt tokens the provider wrote to its cache, for as long as it keeps them by itself."""
     output: int = 0
     """Tokens of the visible answer."""
     reasoning: int = 0
@@ -30,10 +30,14 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     """Prompt tokens that were sound."""
     audio_output: int = 0
     """Tokens of the answer that were sound."""
+    cache_write_1h: int = 0
+    """Prompt tokens the provider wrote to its cache to be kept for an hour: Anthropic's."""
+    web_searches: int = 0
+    """Searches the provider made for the answer, where it bills each of them. No tokens."""
 
     @property
     def prompt_total(self) -> int:
-        return self.input + self.cached_input + self.cache_write + self.audio_input
+        return self.input + self.cached_input + self.cache_write + self.cache_write_1h + self.audio_input
 
     @property
     def completion_total(self) -> int:
@@ -51,6 +55,7 @@ class LongPrompt(msgspec.Struct, frozen=True, omit_defaults=True):
     reasoning: int | None = None
     audio_input: int | None = None
     audio_output: int | None = None
+    cache_write_1h: int | None = None
 
 
 class Price(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -67,13 +72,18 @@ class Price(msgspec.Struct, frozen=True, omit_defaults=True):
     """Nano-dollars added once per call."""
     long_prompts: tuple[LongPrompt, ...] = ()
     """Prices that rise with the length of the prompt, by `above` from the least on."""
+    cache_write_1h: int | None = None
+    web_search: int = 0
+    """Nano-dollars for each search."""
 
 
 def cost_nano(usage: Usage, price: Price) -> int:
     """Cost of `usage` in nano-dollars, rounded half up once at the end.
 
     Cached reads, cache writes and sound without a price of their own cost as much as plain input, reasoning and spoken
-    output as much as output. For cache reads and thinking that is never less than the provider bills.
+    output as much as output. For cache reads and thinking that is never less than the provider bills. Cache writes for
+    an hour cost twice the input then, as at Anthropic, which alone reports them
+    (https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching).
     A prompt longer than one of `long_prompts` says costs, with its answer, what the longest of them says: providers
     bill all tokens of such a call so, not those beyond. Source: https://ai.google.dev/gemini-api/docs/pricing
     """
@@ -82,7 +92,8 @@ def cost_nano(usage: Usage, price: Price) -> int:
         for longer in price.long_prompts:
             if usage.prompt_total > longer.above:
                 rates = longer
-    return (_scaled(usage, rates) + MILLION // 2) // MILLION + price.per_request
+    cost = (_scaled(usage, rates) + MILLION // 2) // MILLION + price.per_request
+    return cost + usage.web_searches * price.web_search if usage.web_searches else cost
 
 
 def _scaled(usage: Usage, price: Price | LongPrompt) -> int:
@@ -101,6 +112,8 @@ def _scaled(usage: Usage, price: Price | LongPrompt) -> int:
         heard = price.input if price.audio_input is None else price.audio_input
         spoken = price.output if price.audio_output is None else price.audio_output
         scaled += usage.audio_input * heard + usage.audio_output * spoken
+    if usage.cache_write_1h:
+        scaled += usage.cache_write_1h * (2 * price.input if price.cache_write_1h is None else price.cache_write_1h)
     return scaled
 
 

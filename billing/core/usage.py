@@ -32,6 +32,7 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """UUID, 32 hex digits."""
     request_id: str
     started_at: int
+    """When the call came; of an attempt that another one followed, when it began."""
     finished_at: int
     provider: str
     model: str
@@ -48,6 +49,8 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     estimated: bool = False
     """True when the provider reported no usage and the tokens are our own count."""
     streamed: bool = False
+    asked_at: int | None = None
+    """In the call's own record, when others came before it: when its last attempt, the one it tells of, began."""
     first_byte_at: int | None = None
     provider_key: str | None = None
     api_key: str | None = None

@@ -27,10 +27,13 @@ PRICES = {
     "output_usd": ("output_price", "Output, USD per million tokens"),
     "cached_input_usd": ("cached_input_price", "Cached input, USD per million tokens"),
     "cache_write_usd": ("cache_write_price", "Cache write, USD per million tokens"),
+    "cache_write_1h_usd": ("cache_write_1h_price", "Cache write for an hour, USD per million tokens"),
     "audio_input_usd": ("audio_input_price", "Sound heard, USD per million tokens"),
     "audio_output_usd": ("audio_output_price", "Sound spoken, USD per million tokens"),
 }
 """Form field -> (column, label)."""
+ONCE = {"request_usd": "request_price", "web_search_usd": "web_search_price"}
+"""The same of what is paid by the piece; no price is 0."""
 
 
 def checked(check_value: Callable[[str], str], value: str) -> str:
@@ -132,9 +135,11 @@ class ModelForm(forms.ModelForm):  # type: ignore[type-arg]
     output_usd = _price_field(PRICES["output_usd"][1])
     cached_input_usd = _price_field(PRICES["cached_input_usd"][1])
     cache_write_usd = _price_field(PRICES["cache_write_usd"][1])
+    cache_write_1h_usd = _price_field(PRICES["cache_write_1h_usd"][1])
     audio_input_usd = _price_field(PRICES["audio_input_usd"][1])
     audio_output_usd = _price_field(PRICES["audio_output_usd"][1])
     request_usd = _price_field("Each call, USD")
+    web_search_usd = _price_field("Each web search the provider makes, USD")
     long_prompts = forms.JSONField(
         label="Long prompts",
         required=False,
@@ -166,7 +171,8 @@ class ModelForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         for field, (column, _) in PRICES.items():
             self.initial[field] = usd_per_million(getattr(self.instance, column))
-        self.initial["request_usd"] = usd_per_million(self.instance.request_price or None)
+        for field, column in ONCE.items():
+            self.initial[field] = usd_per_million(getattr(self.instance, column) or None)
         self.initial["long_prompts"] = _in_usd(self.instance.long_prompt_prices)
 
     def clean_model_id(self) -> str:
@@ -185,7 +191,8 @@ class ModelForm(forms.ModelForm):  # type: ignore[type-arg]
         for field, (column, _) in PRICES.items():
             amount: Decimal | None = given.get(field)
             setattr(self.instance, column, None if amount is None else int(amount * NANO))
-        self.instance.request_price = int((given.get("request_usd") or 0) * NANO)
+        for field, column in ONCE.items():
+            setattr(self.instance, column, int((given.get(field) or 0) * NANO))
         if "long_prompts" in self.changed_data:
             self._take_long_prompts(given.get("long_prompts") or [])
         elif {"input_usd", "output_usd"} & set(self.changed_data):
@@ -207,7 +214,7 @@ class ModelForm(forms.ModelForm):  # type: ignore[type-arg]
         return columns
 
 
-COLUMNS = {**{field: column for field, (column, _) in PRICES.items()}, "long_prompts": "long_prompt_prices"}
+COLUMNS = {**{field: column for field, (column, _) in PRICES.items()}, **ONCE, "long_prompts": "long_prompt_prices"}
 
 
 def _in_usd(prices: list[dict[str, int]]) -> list[dict[str, float]]:

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from unfold import admin as unfold
 
 from llm import services
-from llm.admin.forms import PRICES, ModelForm, usd_per_million
+from llm.admin.forms import ONCE, PRICES, ModelForm, usd_per_million
 from llm.models import Model
 
 
@@ -22,7 +22,7 @@ class ModelAdmin(unfold.ModelAdmin):
     readonly_fields = ("source", "available", "edited", "created_at", "updated_at")
     fieldsets = (
         (None, {"fields": ("provider", "model_id", "name", "upstream", "aliases", "enabled", "rank")}),
-        ("Prices", {"fields": (*PRICES, "request_usd", "long_prompts")}),
+        ("Prices", {"fields": (*PRICES, *ONCE, "long_prompts")}),
         (
             "Limits and abilities",
             {

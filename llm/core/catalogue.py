@@ -65,6 +65,12 @@ def _usd(input_price: str, output: str, cached: str | None = None, written: str 
     )
 
 
+def _anthropic(input_price: str, output: str, cached: str, written: str) -> Price:
+    """The same at Anthropic: what is cached for an hour costs twice the input, a thousand web searches ten dollars."""
+    price = _usd(input_price, output, cached, written)
+    return msgspec.structs.replace(price, cache_write_1h=2 * price.input, web_search=NANO * 10 // 1000)
+
+
 def _nano(usd_per_million: str) -> int:
     return int(Decimal(usd_per_million) * NANO)
 
@@ -144,7 +150,7 @@ MODELS: tuple[ModelRow, ...] = (
         id="claude-haiku-4-5",
         provider="anthropic",
         title="Claude Haiku 4.5",
-        price=_usd("1", "5", cached="0.10", written="1.25"),
+        price=_anthropic("1", "5", cached="0.10", written="1.25"),
         limits=(200_000, 64_000),
         released="2025-10-01",
         rank=12,
@@ -155,7 +161,7 @@ MODELS: tuple[ModelRow, ...] = (
         id="claude-3-haiku",
         provider="anthropic",
         title="Claude 3 Haiku",
-        price=_usd("0.25", "1.25", cached="0.03", written="0.30"),
+        price=_anthropic("0.25", "1.25", cached="0.03", written="0.30"),
         limits=(200_000, 4_096),
         released="2024-03-07",
         rank=50,
@@ -167,7 +173,7 @@ MODELS: tuple[ModelRow, ...] = (
         id="claude-3-sonnet",
         provider="anthropic",
         title="Claude 3 Sonnet",
-        price=_usd("3", "15", cached="0.30", written="3.75"),
+        price=_anthropic("3", "15", cached="0.30", written="3.75"),
         limits=(200_000, 4_096),
         released="2024-02-29",
         rank=74,
@@ -179,7 +185,7 @@ MODELS: tuple[ModelRow, ...] = (
         id="claude-3-5-sonnet",
         provider="anthropic",
         title="Claude 3.5 Sonnet",
-        price=_usd("3", "15", cached="0.30", written="3.75"),
+        price=_anthropic("3", "15", cached="0.30", written="3.75"),
         limits=(200_000, 8_192),
         released="2024-10-22",
         rank=72,

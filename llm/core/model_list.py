@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from billing.core.pricing import Price, per_token_usd
+from billing.core.pricing import LongPrompt, Price, per_token_usd
 from llm.core.deployment import Deployment, permitted
 from llm.core.routing import VIRTUAL, Catalogue
 
@@ -68,10 +68,20 @@ def _entry(name: str, deployment: Deployment) -> dict[str, Any]:
     }
 
 
-def _costs(price: Price | None) -> dict[str, float | None]:
+def _costs(price: Price | None) -> dict[str, Any]:
+    """Of a price that rises with the prompt the least, and each step beside it."""
+    if price is None:
+        return {"cost_per_input_token": None, "cost_per_output_token": None}
+    shown: dict[str, Any] = _per_token(price)
+    if price.long_prompts:
+        shown["long_prompt_costs"] = [{"above": step.above, **_per_token(step)} for step in price.long_prompts]
+    return shown
+
+
+def _per_token(price: Price | LongPrompt) -> dict[str, float]:
     return {
-        "cost_per_input_token": float(per_token_usd(price.input)) if price else None,
-        "cost_per_output_token": float(per_token_usd(price.output)) if price else None,
+        "cost_per_input_token": float(per_token_usd(price.input)),
+        "cost_per_output_token": float(per_token_usd(price.output)),
     }
 
 

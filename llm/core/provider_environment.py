@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from llm.core.providers import ProviderRow, complete_base_url
+from llm.core.provider_row import ProviderRow
+from llm.core.providers import complete_base_url
 
 
 class EnvironmentSettings(msgspec.Struct, frozen=True):

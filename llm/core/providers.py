@@ -3,61 +3,19 @@
 A provider belongs here when it differs from the others only in data. One whose wire differs gets a dialect in
 `dialects/` and names it in its row. Nothing here is read at call time: `services.seed_catalogue` copies the rows into
 tables, where an administrator may change them. Figures are those of each provider's own page, named in `source`.
-Next files: `provider_environment.py`, keys and addresses from outside; `catalogue.py`, the models.
+Next files: `provider_row.py`, what a row says; `provider_environment.py`, keys and addresses from outside;
+`catalogue.py`, the models.
 """
 
 from urllib.parse import urlsplit
 
-import msgspec
+from llm.core.provider_row import ProviderRow
 
 SANDBOX = "sandbox"
 """Name and type of the built-in stand-in. It is no row: the snapshot adds it when nothing real is configured."""
 
 PROVIDER_TYPES = ("openai", "anthropic", "google", "ollama", "azure", "custom")
 """What `providerType` may be. A provider of our rows that is none of the first five counts as custom."""
-
-
-class ProviderRow(msgspec.Struct, frozen=True):
-    """One known provider."""
-
-    name: str
-    """Its slug: in `provider/model`, in records, in the snapshot."""
-    title: str
-    provider_type: str
-    base_url: str
-    """With the version path, without a slash at the end; empty where every customer has their own."""
-    prefixes: tuple[str, ...]
-    """Environment names start with these: `<prefix>_API_KEY`, `<prefix>_API_KEYS`, `<prefix>_BASE_URL`."""
-    source: str
-    version_path: str = "/v1"
-    """Added to a base URL given without any path, as in `ANTHROPIC_BASE_URL=https://api.anthropic.com`."""
-    auth: str = "bearer"
-    dialect: str = "openai"
-    local: bool = False
-    """A server of one's own: free of charge, and a key only if it was started with one."""
-    members: dict[str, str | None] = {}
-    """Members of a request it knows under another name, or refuses (None): see `request_fit.py`."""
-    leaves_out: tuple[str, ...] = ()
-    """Members that translated requests do not carry to it. What a client of its wire sends itself passes: the address
-    may be another server's, and who writes a member means it."""
-    prices: str = ""
-    """Its name in the kept price list, where that is not ours."""
-
-    @property
-    def versioned(self) -> bool:
-        """Whether its addresses may need an `api-version`: `<prefix>_API_VERSION` is read, too."""
-        return self.dialect == "azure"
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """Every variable that is read for it."""
-        ends = ("API_KEY", "API_KEYS", "BASE_URL", *(("API_VERSION",) if self.versioned else ()))
-        return tuple([f"{prefix}_{end}" for prefix in self.prefixes for end in ends])
-
-    @property
-    def key_optional(self) -> bool:
-        """Whether it may be called without a key although it could take one."""
-        return self.local or self.name == "custom"
 
 
 LIMIT: dict[str, str | None] = {"max_completion_tokens": "max_tokens"}

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from llm.core.catalogue import ModelRow, models_of
-from llm.core.providers import PROVIDERS, ProviderRow
+from llm.core.provider_row import ProviderRow
+from llm.core.providers import PROVIDERS
 from llm.models import Model, Provider, Source
 from llm.services.configuration import writing
 
@@ -64,8 +65,10 @@ def _seed_model(provider: Provider, row: ModelRow) -> bool:
         "output_price": row.price.output,
         "cached_input_price": row.price.cached_input,
         "cache_write_price": row.price.cache_write,
+        "cache_write_1h_price": row.price.cache_write_1h,
         "audio_input_price": row.price.audio_input,
         "audio_output_price": row.price.audio_output,
+        "web_search_price": row.price.web_search,
         "long_prompt_prices": msgspec.to_builtins(list(row.price.long_prompts)),
         "rank": row.rank,
         "released": row.created,

@@ -14,7 +14,9 @@ from llm.models import Model, Provider, ProviderKey, Source
 from llm.services.configuration import holds, probe_soon, seal_into, writing
 
 KEY_LABEL = "configureLlmProvider"
-PRICES_OF_THEIR_OWN = {"cached_input_price", "cache_write_price", "audio_input_price", "audio_output_price"}
+PRICES_OF_THEIR_OWN = {
+    *("cached_input_price", "cache_write_price", "cache_write_1h_price", "audio_input_price", "audio_output_price")
+}
 
 
 def configure_provider(wanted: ProviderSettings) -> Provider:

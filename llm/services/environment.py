@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from llm.core.configuration import BadInput, bad, check_api_version, check_base_url, check_secret
 from llm.core.provider_environment import EnvironmentSettings, read_environment
-from llm.core.providers import PROVIDERS, ProviderRow
+from llm.core.provider_row import ProviderRow
+from llm.core.providers import PROVIDERS
 from llm.models import Provider, ProviderKey, Source
 from llm.services.catalogue import update_unedited
 from llm.services.configuration import holds, probe_soon, seal_into, writing

@@ -22,9 +22,11 @@ COLUMNS = {
     "output": "output_price",
     "cached_input": "cached_input_price",
     "cache_write": "cache_write_price",
+    "cache_write_1h": "cache_write_1h_price",
     "audio_input": "audio_input_price",
     "audio_output": "audio_output_price",
     "per_request": "request_price",
+    "web_search": "web_search_price",
     "long_prompts": "long_prompt_prices",
 }
 """Bucket of the list -> our column. Reasoning has no column: it costs as much as output, as everywhere in the list."""

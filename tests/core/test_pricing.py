@@ -24,6 +24,22 @@ def test_buckets_without_a_price_cost_as_much_as_plain_ones() -> None:
     assert cost_nano(Usage(cached_input=1, cache_write=1, reasoning=1), price) == 7_000 + 7_000 + 11_000
 
 
+def test_cache_writes_for_an_hour_and_searches_have_prices_of_their_own() -> None:
+    price = Price(
+        input=3 * 10**9, output=15 * 10**9, cache_write=375 * 10**7, cache_write_1h=6 * 10**9, web_search=10**7
+    )
+    usage = Usage(input=1, cache_write=10, cache_write_1h=100, output=2, web_searches=3)
+    assert usage.prompt_total == 111
+    assert cost_nano(usage, price) == 3_000 + 10 * 3_750 + 100 * 6_000 + 2 * 15_000 + 3 * 10_000_000
+
+
+def test_cache_writes_for_an_hour_cost_twice_the_input_where_no_price_says_otherwise() -> None:
+    price = Price(input=7 * 10**9, output=0, long_prompts=(LongPrompt(100, 9 * 10**9, 0),))
+    assert cost_nano(Usage(cache_write_1h=100), price) == 100 * 14_000
+    assert cost_nano(Usage(cache_write_1h=101), price) == 101 * 18_000, "it counts as prompt"
+    assert cost_nano(Usage(web_searches=5), price) == 0
+
+
 LONG = Price(
     input=10**9,
     output=10 * 10**9,

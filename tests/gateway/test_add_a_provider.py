@@ -19,7 +19,7 @@ from llm.core.dialects.translation import Outgoing, Target, broken, made_id, ref
 from llm.core.errors import ProviderError
 from llm.core.operations import chat
 from llm.core.provider_environment import read_environment
-from llm.core.providers import ProviderRow
+from llm.core.provider_row import ProviderRow
 from llm.core.snapshot import Model, Provider, ProviderKey, Snapshot
 from tests.gateway.client import post
 from tests.gateway.conftest import Running, until

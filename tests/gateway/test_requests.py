@@ -3,11 +3,13 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
+from billing.core.pricing import LongPrompt
 from tests.gateway.client import CHAT, get, post
 from tests.gateway.conftest import Running
-from tests.gateway.control import snapshot
+from tests.gateway.control import PRICE, snapshot
 
 MESSAGES = [{"role": "user", "content": "x"}]
 
@@ -150,6 +152,18 @@ async def test_models_are_listed_with_the_extra_fields(gateway: Running) -> None
     }
     assert listed["cb:fastest"]["routing_strategy"] == "performance_first"
     assert len(listed) == 8
+
+
+async def test_a_price_that_rises_with_the_prompt_is_shown_with_its_steps(gateway: Running) -> None:
+    steps = (LongPrompt(200_000, 2 * PRICE.input, 3 * PRICE.output), LongPrompt(500_000, 4 * PRICE.input, PRICE.output))
+    price = msgspec.structs.replace(PRICE, long_prompts=steps)
+    await gateway.configure(snapshot(gateway.provider.url, 2, price=price))
+    shown = (await gateway.ask(get("/v1/models/gpt-4"))).json
+    assert (shown["cost_per_input_token"], shown["cost_per_output_token"]) == (0.00003, 0.00006)
+    assert shown["long_prompt_costs"] == [
+        {"above": 200_000, "cost_per_input_token": 0.00006, "cost_per_output_token": 0.00018},
+        {"above": 500_000, "cost_per_input_token": 0.00012, "cost_per_output_token": 0.00006},
+    ]
 
 
 @pytest.mark.parametrize("path", ["gpt-4", "acme/gpt-4", "acme%2Fgpt-4", "cb:coding", "cb%3Acoding"])

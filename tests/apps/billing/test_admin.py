@@ -6,8 +6,10 @@ from django.test import Client
 from django.urls import reverse
 
 from billing import services
+from billing.admin.usage import OPERATIONS
 from billing.core.usage import attempt_id
 from billing.models import Call
+from llm.core.operations import OPERATIONS as KNOWN
 from tests.apps.billing.records import NOON, a_record
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +51,17 @@ def test_totals_are_those_of_the_filtered_rows(browser: Client) -> None:
     assert totals(browser, CALLS, finished_at_from_0="nonsense")[0] == 3
     assert totals(browser, CALLS, q="req-anna") == (1, "0.006000")
     assert totals(browser, CALLS, q="req-ann") == (0, "0.000000")
+
+
+def test_calls_are_filtered_by_operation(browser: Client) -> None:
+    services.book([a_record(operation="embeddings", cost_nano=3_000)], "gateway-0")
+    assert totals(browser, CALLS, operation="embeddings") == (1, "0.000003")
+    assert totals(browser, CALLS, operation="chat completions")[0] == 3
+    assert "embeddings" in browser.get(reverse(CALLS), {"operation": "embeddings"}).content.decode()
+
+
+def test_every_operation_that_uses_tokens_can_be_filtered_by() -> None:
+    assert set(OPERATIONS) == {one.name for one in KNOWN.values() if one.metered}
 
 
 def test_attempts_are_shown_and_a_call_counts_once(browser: Client) -> None:

@@ -5,6 +5,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
+import msgspec
 import pytest
 from django.db import DatabaseError, connection
 from hypothesis import given, settings
@@ -34,7 +35,9 @@ def test_booked_call_keeps_every_field_of_its_record() -> None:
     record = a_record(
         number=7,
         request_id="req-7",
-        usage=Usage(input=1, cached_input=2, cache_write=3, output=4, reasoning=5, audio_input=6, audio_output=7),
+        usage=Usage(1, 2, 3, 4, 5, 6, 7, cache_write_1h=8, web_searches=9),
+        operation="messages",
+        asked_at=nanoseconds(NOON) - 7 * 10**8,
         streamed=True,
         estimated=True,
         first_byte_at=nanoseconds(NOON) - 5 * 10**8,
@@ -57,22 +60,26 @@ def test_booked_call_keeps_every_field_of_its_record() -> None:
         "request_id": "req-7",
         "started_at": NOON - timedelta(seconds=1),
         "finished_at": NOON,
+        "asked_at": NOON - timedelta(milliseconds=700),
         "first_byte_at": NOON - timedelta(milliseconds=500),
         "provider": "openai",
         "provider_key": "12",
         "api_key": "34",
         "model": "gpt-4",
         "requested_model": "auto",
+        "operation": "messages",
         "status": 200,
         "outcome": "ok",
         "error_code": "none",
         "input_tokens": 1,
         "cached_input_tokens": 2,
         "cache_write_tokens": 3,
+        "cache_write_1h_tokens": 8,
         "output_tokens": 4,
         "reasoning_tokens": 5,
         "audio_input_tokens": 6,
         "audio_output_tokens": 7,
+        "web_searches": 9,
         "cost_nano": 6_000_000,
         "price": {"input": 30 * 10**9, "output": 60 * 10**9},
         "unpriced": False,
@@ -85,6 +92,20 @@ def test_booked_call_keeps_every_field_of_its_record() -> None:
         "call": None,
         "overhead_us": 150,
     }
+
+
+@pytest.mark.django_db
+def test_a_record_of_an_older_gateway_is_booked() -> None:
+    """One that knows nothing of operations, attempts, hours in the cache and searches: it has chat only."""
+    record = a_record()
+    sent = msgspec.json.decode(msgspec.json.encode(record))
+    for name in ("operation", "asked_at", "attempts", "call", "overhead_us", "api_key"):
+        sent.pop(name, None)
+    sent["usage"] = {"input": 5}
+    services.book([msgspec.convert(sent, CallRecord)], "gateway-0")
+    call = Call.objects.get()
+    assert (call.operation, call.asked_at, call.input_tokens) == ("chat completions", None, 5)
+    assert (call.cache_write_1h_tokens, call.web_searches) == (0, 0)
 
 
 @pytest.mark.django_db

@@ -195,9 +195,11 @@ def model_form(model: Model, **fields: Any) -> dict[str, Any]:
         "output_usd": Decimal(model.output_price or 0) / 10**9,
         "cached_input_usd": "",
         "cache_write_usd": "",
+        "cache_write_1h_usd": "",
         "audio_input_usd": "",
         "audio_output_usd": "",
         "request_usd": "",
+        "web_search_usd": "",
         "long_prompts": "[]",
     }
     return form | fields
@@ -215,6 +217,18 @@ def test_prices_are_shown_and_typed_as_usd_per_million_tokens(browser: Client) -
     price = next(model.price for model in snapshots.build_snapshot().models if model.id == "gpt-4")
     assert price is not None
     assert price.input == 37_500_000
+
+
+def test_what_an_hour_in_the_cache_and_a_search_cost_is_typed_as_usd(browser: Client) -> None:
+    model = Model.objects.get(model_id="gpt-4")
+    address = reverse("admin:llm_model_change", args=[model.pk])
+    browser.post(address, model_form(model, cache_write_1h_usd="60.5", web_search_usd="0.01"))
+    model.refresh_from_db()
+    assert (model.cache_write_1h_price, model.web_search_price) == (60_500_000_000, 10_000_000)
+    assert model.edited == ["cache_write_1h_price", "web_search_price"]
+    assert model.price is not None
+    assert (model.price.cache_write_1h, model.price.web_search) == (60_500_000_000, 10_000_000)
+    assert 'name="web_search_usd" value="0.01"' in " ".join(browser.get(address).content.decode().split())
 
 
 def test_prices_of_long_prompts_are_shown_typed_and_end_with_the_price_they_belong_to(browser: Client) -> None:

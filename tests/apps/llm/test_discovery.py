@@ -70,6 +70,17 @@ def test_prices_that_rise_with_the_prompt_are_taken_with_their_steps(server: Lis
     assert longer.cached_input == 2 * (price.cached_input or 0)
 
 
+def test_prices_of_cache_writes_for_an_hour_and_of_searches_are_taken(server: ListServer) -> None:
+    configure(server, "ANTHROPIC")
+    server.lists("claude-sonnet-4-5")
+    services.discover(["anthropic"])
+    (price,) = [model.price for model in snapshots.build_snapshot().models if model.id == "claude-sonnet-4-5"]
+    assert price is not None
+    assert (price.input, price.cache_write, price.cache_write_1h) == (3 * 10**9, 375 * 10**7, 6 * 10**9)
+    assert price.web_search == 10**7, "ten dollars for a thousand"
+    assert price.long_prompts[0].cache_write_1h == 12 * 10**9
+
+
 def test_the_catalogue_keeps_the_prices_of_the_guide(server: ListServer) -> None:
     configure(server)
     server.lists("gpt-4o", "gpt-4", "gpt-3.5-turbo")
