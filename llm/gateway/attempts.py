@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from billing.core.pricing import Usage
 from billing.core.usage import CallRecord, Outcome, attempt_id
 from llm.core.errors import LlmError, ProviderBroken, ProviderError, ProviderTimeout
+from llm.core.operations import Attempt
 from llm.gateway.call import CLIENT_GONE, Call
 from llm.gateway.provider_connection import Cancelled, Reply
 
@@ -21,26 +22,34 @@ def ended(call: Call, error: LlmError) -> CallRecord:
     """The call's own record: its last attempt, the one under way, has ended before the client had any of the answer."""
     gone = isinstance(error, Cancelled)
     outcome: Outcome = "cancelled" if gone else "upstream_error"
+    usage, estimated = call.spent or (Usage() if _free(call.reply, error) else None, False)
     return call.record(
         outcome,
         CLIENT_GONE if gone else error.status,
-        Usage() if _free(call.reply, error) else None,
+        usage,
         estimated_output=call.output_so_far(),
         error_code=error.wire_code,
+        estimated=estimated,
     )
 
 
 def hold(call: Call, error: LlmError) -> None:
     """The attempt under way has failed, and another may follow."""
     record = ended(call, error)
-    began = record.finished_at - (time.perf_counter_ns() - call.asked_ns)
     call.failed = replace(
         record,
         id=attempt_id(call.id, call.attempts),
         call=call.id,
-        started_at=max(call.started_at, began),
+        started_at=call.asked_at(),
+        asked_at=None,
         overhead_us=0,
     )
+
+
+def following(call: Call, attempt: Attempt) -> Attempt:
+    """The attempt that may follow the one that failed: it knows what those before it cost."""
+    assert call.failed is not None
+    return replace(attempt, spent_nano=call.cost_nano + call.failed.cost_nano)
 
 
 def cover(call: Call) -> None:
@@ -62,6 +71,7 @@ def last(call: Call, error: LlmError) -> CallRecord:
         id=call.id,
         call=None,
         started_at=call.started_at,
+        asked_at=held.started_at if held.attempts > 1 else None,
         finished_at=max(time.time_ns(), held.finished_at),
         outcome="cancelled" if gone else held.outcome,
         status=CLIENT_GONE if gone else error.status,

@@ -14,14 +14,13 @@ from llm.core.deployment import Deployment
 from llm.core.errors import LlmError, MethodNotAllowed, RateLimited
 from llm.core.errors import body as error_body
 from llm.core.operations import Operation, Request
-from llm.core.operations.estimate import BYTES_PER_TOKEN
 from llm.core.options import Options
 from llm.core.snapshot import ApiKey
 from llm.gateway.admission import AGENTS_OWNER
 from llm.gateway.exchange import Exchange, HeaderLines, lines
 from llm.gateway.gateway import Gateway, Route
 from llm.gateway.ids import new_id, request_id
-from llm.gateway.in_flight import Entry
+from llm.gateway.in_flight import BYTES_PER_TOKEN, Entry
 from llm.gateway.provider_connection import FOREVER, Reply
 from llm.gateway.register import NO_SLOT
 
@@ -54,6 +53,8 @@ class Call:
     attempts = 0
     asked_ns = 0
     """When the attempt under way began, by the performance counter."""
+    spent: tuple[Usage, bool] | None = None
+    """What an attempt of several requests had used when it failed, and whether some of that is our estimate."""
     failed: "CallRecord | None" = None
     """Of the attempt that has failed while none has followed yet (`attempts.py`)."""
     cost_nano = 0
@@ -209,6 +210,10 @@ class Call:
             return HEADERS % known + self.dropped
         return HEADERS_AND_COST % (*known, cost // NANO, cost % NANO) + self.dropped
 
+    def asked_at(self) -> int:
+        """When the attempt under way began."""
+        return max(time.time_ns() - (time.perf_counter_ns() - self.asked_ns), self.started_at)
+
     def record(
         self,
         outcome: Outcome,
@@ -222,13 +227,19 @@ class Call:
     ) -> CallRecord:
         """What the journal stores. Without reported usage (None) it is charged by our estimate, also a partial answer;
         `estimated`: `usage` is an estimate already."""
-        request, deployment = self.request, self.deployment
-        assert request is not None
-        assert deployment is not None
         if usage is None:
             estimated = True
             usage = Usage(len(self.exchange.body) // BYTES_PER_TOKEN + 1, output=estimated_output)
+        return self._record(outcome, status, usage, estimated, streamed, error_code)
+
+    def _record(
+        self, outcome: Outcome, status: int, usage: Usage, estimated: bool, streamed: bool, error_code: str | None
+    ) -> CallRecord:
+        request, deployment = self.request, self.deployment
+        assert request is not None
+        assert deployment is not None
         price = deployment.model.price
+        free = price is None or (outcome == "upstream_error" and not estimated and not usage.prompt_total)
         key = self.route.key if self.route is not None else None
         user, project, origin = self.labels()
         return CallRecord(
@@ -243,12 +254,11 @@ class Call:
             status=status,
             outcome=outcome,
             usage=usage,
-            cost_nano=cost_nano(usage, price)
-            if price is not None and (outcome != "upstream_error" or estimated)
-            else 0,
+            cost_nano=0 if price is None or free else cost_nano(usage, price),
             price=price,
             estimated=estimated,
             streamed=streamed,
+            asked_at=self.asked_at() if self.attempts > 1 else None,
             first_byte_at=self.first_byte_at,
             provider_key=key.id if key is not None else None,
             user=user,

@@ -36,7 +36,7 @@ MODULES = (
     *(
         f"llm.gateway.{name}"
         for name in (
-            *("admission", "answer_head", "call", "connection", "endpoint", "exchange", "gateway", "ids"),
+            *("admission", "answer_head", "asking", "call", "connection", "endpoint", "exchange", "gateway", "ids"),
             *("journal", "limiter", "metrics", "outbox", "pipeline", "provider_connection", "register"),
             *("request_reader", "steps", "streams", "upstream"),
         )

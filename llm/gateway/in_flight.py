@@ -8,7 +8,8 @@ from msgspec import Raw
 
 from billing.core.pricing import Price, Usage, cost_nano
 from billing.core.usage import CallRecord, attempt_id
-from llm.core.operations.estimate import BYTES_PER_TOKEN
+
+BYTES_PER_TOKEN = 4
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True):

@@ -19,7 +19,10 @@ MAX_SERIES = 2_000
 MAX_REASONS = 200
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 OVERHEAD_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
-TOKEN_KINDS = ("input", "cached_input", "cache_write", "output", "reasoning", "audio_input", "audio_output")
+TOKEN_KINDS = (
+    *("input", "cached_input", "cache_write", "output", "reasoning", "audio_input", "audio_output"),
+    "cache_write_1h",
+)
 
 
 class Histogram:
@@ -45,6 +48,7 @@ class Series:
 
     def __init__(self) -> None:
         self.calls = self.errors = self.latency_us = 0
+        """The time is that of the attempt that ended the call, so that no provider answers for those before it."""
         self.covered = self.covered_us = 0
         """Attempts that failed and were followed by another: no calls, but tokens and cost are among the others'."""
         self.cost_nano = 0
@@ -96,6 +100,8 @@ class Metrics:
         if usage.audio_input or usage.audio_output:
             tokens[5] += usage.audio_input
             tokens[6] += usage.audio_output
+        if usage.cache_write_1h:
+            tokens[7] += usage.cache_write_1h
         if usage.cached_input or usage.cache_write or usage.reasoning:
             tokens[1] += usage.cached_input
             tokens[2] += usage.cache_write
@@ -106,7 +112,8 @@ class Metrics:
             return
         series.calls += 1
         series.errors += record.outcome != "ok" and record.outcome != "cancelled"
-        series.latency_us += microseconds
+        asked_at = record.asked_at
+        series.latency_us += microseconds if asked_at is None else (record.finished_at - asked_at) // 1000
         latency = self.latency.get(operation) or self._times(self.latency, operation)
         overhead = self.overhead
         latency.counts[bisect_left(latency.limits, microseconds)] += 1
@@ -197,12 +204,13 @@ class Metrics:
         return {provider: ProviderFigures(*total) for provider, total in totals.items()}
 
     def totals(self) -> tuple[int, int, int]:
-        """Requests, those that failed, and microseconds of those that reached a provider: a request counts once."""
+        """Requests, those that failed, and microseconds of those that reached a provider: a request counts once, with
+        all the time its client waited."""
         series, refused = self.series.values(), self.refused
         return (
             sum(one.calls for one in series) + sum(refused.values()),
             sum(one.errors for one in series) + sum(count for (status, _), count in refused.items() if status >= 500),
-            sum(one.latency_us for one in series),
+            sum(one.total for one in self.latency.values()),
         )
 
     def _series(self, record: CallRecord) -> Series:

@@ -16,25 +16,24 @@ from collections.abc import Sequence
 
 import msgspec
 
-from billing.core.pricing import NANO
+from billing.core.pricing import NANO, Usage
 from billing.core.usage import Outcome
 from llm.core import routing
-from llm.core.deployment import Deployment, header_value
-from llm.core.dialects.bridge import comment, unsupported
+from llm.core.deployment import Deployment
+from llm.core.dialects.bridge import unsupported
 from llm.core.dialects.counting import Counted
 from llm.core.dialects.crossing import Crossing
 from llm.core.dialects.registry import DIALECTS
-from llm.core.dialects.translation import Outgoing
+from llm.core.dialects.vectors import Embeddings
 from llm.core.errors import InvalidRequest, LlmError, ProviderError
 from llm.core.operations import Attempt, Operation
 from llm.core.operations.operation import UsageWish
-from llm.core.retry_after import read_retry_after
-from llm.gateway import attempts, streams
+from llm.gateway import asking, attempts, parts, streams
 from llm.gateway.admission import permit
 from llm.gateway.call import CLIENT_GONE, JSON, Call
-from llm.gateway.exchange import Exchange, lines
+from llm.gateway.exchange import Exchange
 from llm.gateway.gateway import Gateway, Route
-from llm.gateway.provider_connection import Cancelled, Reply
+from llm.gateway.provider_connection import Cancelled
 
 log = logging.getLogger(__name__)
 
@@ -118,41 +117,40 @@ async def _ask(call: Call, gateway: Gateway, deployment: Deployment, route: Rout
     attempt = Attempt(
         call.operation, request, exchange.body, deployment, route.secret, call.id, created, exchange.fields
     )
+    if call.failed is not None:
+        attempt = attempts.following(call, attempt)
     if isinstance(crossing, Counted):  # nobody is asked, so nothing is on record
         exchange.respond(200, call.headers(JSON[1], call.overhead_us()) + ESTIMATED, crossing.answer(attempt))
         return
     if crossing.wants_bytes:
         attempt = await _with_images(call, gateway, crossing, attempt)
     outgoing = crossing.encode(attempt)
-    call.dropped = _dropped(outgoing.dropped) if outgoing.dropped else b""
-    if call.failed is not None and call.operation.metered:
-        attempts.cover(call)
-    call.attempts += 1
-    streamed = bool(request.stream)
-    reply = call.reply = Reply(streamed, gateway.upstream.bounds.reply_bytes)
-    if call.operation.metered:
-        reply.on_sent = call.register
-    reply.deadline = gateway.loop.time() + gateway.settings.request_timeout
+    asking.begin(call, outgoing.dropped)
+    if outgoing.more:
+        assert isinstance(crossing, Embeddings)
+        _settle(call, outgoing.dropped, await parts.ask(call, gateway, route, crossing, attempt, outgoing))
+        return
     if call.stream is not None:
         call.stream.decoder = crossing.stream(attempt)
-    asked = call.asked_ns = time.perf_counter_ns()
-    gateway.upstream.begin(reply, route.origin, _head(call, route, outgoing), outgoing.body)
+    reply = asking.send(call, gateway, route, outgoing, outgoing.body)
     await reply.arrived
+    call.provider_ns += time.perf_counter_ns() - call.asked_ns
     if reply.status < 200 or reply.status > 299:
-        refusal = await reply.read()
-        call.provider_ns += time.perf_counter_ns() - asked
-        error = crossing.decode_error(attempt, reply.status, refusal)
-        error.retry_after = read_retry_after(reply.header(b"retry-after"), time.time()) or error.retry_after
-        raise error
-    call.provider_ns += time.perf_counter_ns() - asked
-    if reply.error is not None and not streamed:
-        raise reply.error
-    if streamed:
+        raise await asking.refusal(call, crossing, attempt, reply)
+    if request.stream:
         await streams.relay(call, gateway, crossing.stream_types)
         return
-    body, usage, lost = crossing.decode(attempt, reply.body)
+    if reply.error is not None:
+        raise reply.error
+    _settle(call, outgoing.dropped, crossing.decode(attempt, reply.body))
+
+
+def _settle(call: Call, left_out: tuple[str, ...], decoded: tuple[bytes, Usage | None, tuple[str, ...]]) -> None:
+    """Book a whole answer, and let it go."""
+    exchange = call.exchange
+    body, usage, lost = decoded
     if lost:
-        call.dropped = _dropped((*outgoing.dropped, *lost))
+        call.dropped = asking.dropped((*left_out, *lost))
     if not call.operation.metered:
         exchange.respond(200, call.headers(JSON[1], call.overhead_us(), 0), body)
         return
@@ -174,21 +172,6 @@ async def _with_images(call: Call, gateway: Gateway, crossing: Crossing, attempt
         if call.exchange.gone:
             raise Cancelled("The client hung up.")
     return msgspec.structs.replace(attempt, images=call.images)
-
-
-def _dropped(names: tuple[str, ...]) -> bytes:
-    return b"x-circuit-breaker-dropped: %b\r\n" % comment(names)
-
-
-def _head(call: Call, route: Route, outgoing: Outgoing) -> bytes:
-    more = b""
-    if outgoing.headers:
-        more = lines([(name.encode(), header_value(value)) for name, value in outgoing.headers.items()])
-    if route.sandbox:
-        fault = call.exchange.fields.get(b"x-sandbox-fault")
-        if fault is not None:
-            more += b"x-sandbox-fault: %b\r\n" % fault
-    return b"%b%d\r\n%b\r\n" % (route.head(outgoing.path), len(outgoing.body), more)
 
 
 def _forget_traceback(error: BaseException | None) -> None:

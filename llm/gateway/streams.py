@@ -112,7 +112,9 @@ class Relay:
             if not decoder.done and not decoder.finished:
                 raise ProviderBroken(f"Provider {provider} ended the stream before the answer was complete.")
             if call.first_byte_at is None:
-                raise ProviderBroken(f"Provider {provider} sent an empty stream.")
+                if not decoder.finished:
+                    raise ProviderBroken(f"Provider {provider} sent an empty stream.")
+                self._begin()  # the answer is one event, which closes it
         except LlmError as error:
             if call.first_byte_at is None:
                 reply.cancel()
@@ -162,17 +164,21 @@ class Relay:
     def _send(self, block: bytes) -> None:
         if not block:
             return
-        call = self._call
-        if call.first_byte_at is None:
-            call.first_byte_at = max(time.time_ns(), call.started_at)
-            if not self._exchange.started:
-                self._start(call.overhead_us())
+        if self._call.first_byte_at is None:
+            self._begin()
         if self._numbered:
             numbered, self._number = sse.numbered(block, self._number)
             self._exchange.write(numbered)
         else:
             self._exchange.write(block)
         self._replay.add(block)
+
+    def _begin(self) -> None:
+        """Something of the answer goes to the client for the first time."""
+        call = self._call
+        call.first_byte_at = max(time.time_ns(), call.started_at)
+        if not self._exchange.started:
+            self._start(call.overhead_us())
 
     def _start(self, overhead_us: int) -> None:
         self._exchange.start(200, self._call.headers(EVENT_STREAM, overhead_us) + STREAM_HEADERS)

@@ -8,14 +8,13 @@ from workflows.schema.mutations import Mutation as TokenMutation
 from workflows.schema.pnml import PnmlMutation, PnmlQuery
 from workflows.schema.queries import Query as TokenQuery
 from workflows.schema.subscriptions import Subscription
-from workflows.schema.webhooks import WebhookMutation, WebhookQuery
 
 
-class Query(TokenQuery, CaseQuery, TaskQuery, AnalysisQuery, PnmlQuery, WebhookQuery):
+class Query(TokenQuery, CaseQuery, TaskQuery, AnalysisQuery, PnmlQuery):
     """Every query of the workflow engine."""
 
 
-class Mutation(TokenMutation, CaseMutation, TaskMutation, PnmlMutation, WebhookMutation):
+class Mutation(TokenMutation, CaseMutation, TaskMutation, PnmlMutation):
     """Every mutation of the workflow engine."""
 
 

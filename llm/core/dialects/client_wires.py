@@ -9,16 +9,17 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 import msgspec
-from msgspec import Raw
 
+from billing.core.pricing import Usage
 from llm.core import sse
 from llm.core.conversation import Conversation, Reply
 from llm.core.deltas import Delta
-from llm.core.dialects import anthropic_messages, client_names, google_contents, openai_chat, openai_responses
-from llm.core.dialects.client_names import Names
+from llm.core.dialects import anthropic_messages, google_contents, openai_chat, openai_responses
 from llm.core.errors import LlmError
 from llm.core.operations import Attempt
-from llm.core.operations.usage import responses_in_buckets, with_cost
+from llm.core.operations.usage import cost_told
+
+Fields = dict[str, Any]
 
 
 class DeltaWriter(Protocol):
@@ -45,13 +46,15 @@ class DeltaWriter(Protocol):
 class ClientWire(Protocol):
     """One operation's wire."""
 
+    usage_member: str
+    """Where a whole answer says what was used."""
+
     def read(self, body: bytes) -> Conversation:
         """Raises InvalidRequest, naming the field."""
         ...
 
-    @property
-    def names(self) -> Names:
-        """What its clients call the fields of a request."""
+    def field(self, name: str) -> str:
+        """A field that a provider's rules name, in OpenAI's chat words, as this wire's clients know it."""
         ...
 
     def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
@@ -64,10 +67,13 @@ class ClientWire(Protocol):
 class ChatCompletions:
     """OpenAI's chat completions."""
 
-    names = client_names.CHAT
+    usage_member = "usage"
 
     def read(self, body: bytes) -> Conversation:
         return openai_chat.read(body)
+
+    def field(self, name: str) -> str:
+        return name
 
     def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
         return openai_chat.write(reply, f"chatcmpl-{attempt.id}", attempt.created, attempt.deployment.model.upstream)
@@ -87,50 +93,80 @@ class Chunks(openai_chat.ChunkWriter):
         self._attempt = attempt
 
     def finish(self) -> bytes:
-        told = super().finish()
-        if told and self._attempt.request.wants_cost:
-            priced = with_cost(sse.data_of(told), self._usage, self._attempt.deployment.model.price)
-            told = b"data: " + priced + b"\n\n"
-        return told + sse.DONE
+        return super().finish() + sse.DONE
+
+    def counted(self, usage: Usage) -> Fields:
+        return _with_cost(super().counted(usage), usage, self._attempt)
 
 
 class Messages:
     """Anthropic's messages."""
 
-    names = client_names.MESSAGES
+    usage_member = "usage"
 
     def read(self, body: bytes) -> Conversation:
         return anthropic_messages.read(body)
 
+    def field(self, name: str) -> str:
+        return anthropic_messages.field(name)
+
     def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
         return anthropic_messages.write(reply, f"msg_{attempt.id}", attempt.deployment.model.upstream)
 
-    def writer(self, attempt: Attempt) -> anthropic_messages.EventWriter:
-        return anthropic_messages.EventWriter(f"msg_{attempt.id}", attempt.deployment.model.upstream)
+    def writer(self, attempt: Attempt) -> "MessageEvents":
+        return MessageEvents(attempt)
+
+
+class MessageEvents(anthropic_messages.EventWriter):
+    """Events of which message_delta says the cost in its usage, where it was asked for."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        super().__init__(f"msg_{attempt.id}", attempt.deployment.model.upstream)
+        self._attempt = attempt
+
+    def counted(self, usage: Usage) -> Fields:
+        return _with_cost(super().counted(usage), usage, self._attempt)
 
 
 class Contents:
     """Gemini's generateContent."""
 
-    names = client_names.CONTENTS
+    usage_member = "usageMetadata"
 
     def read(self, body: bytes) -> Conversation:
         return google_contents.read(body)
 
+    def field(self, name: str) -> str:
+        return google_contents.field(name)
+
     def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
         return google_contents.write(reply, attempt.id, attempt.deployment.model.upstream)
 
-    def writer(self, attempt: Attempt) -> google_contents.ChunkWriter:
-        return google_contents.ChunkWriter(attempt.id, attempt.deployment.model.upstream)
+    def writer(self, attempt: Attempt) -> "ContentChunks":
+        return ContentChunks(attempt)
+
+
+class ContentChunks(google_contents.ChunkWriter):
+    """Responses of which the last says the cost in its usageMetadata, where it was asked for."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        super().__init__(attempt.id, attempt.deployment.model.upstream)
+        self._attempt = attempt
+
+    def counted(self, usage: Usage) -> Fields:
+        return _with_cost(super().counted(usage), usage, self._attempt)
 
 
 class Responses:
     """OpenAI's responses."""
 
-    names = client_names.RESPONSES
+    usage_member = "usage"
 
     def read(self, body: bytes) -> Conversation:
         return openai_responses.read(body)
+
+    def field(self, name: str) -> str:
+        return openai_responses.field(name)
 
     def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
         return openai_responses.write(reply, _head(attempt))
@@ -146,11 +182,12 @@ class Events(openai_responses.EventWriter):
         super().__init__(_head(attempt))
         self._attempt = attempt
 
-    def finished(self, response: dict[str, Any]) -> Any:
-        if not self._attempt.request.wants_cost:
-            return response
-        usage = responses_in_buckets(msgspec.json.encode(response["usage"]))
-        return Raw(with_cost(msgspec.json.encode(response), usage, self._attempt.deployment.model.price))
+    def counted(self, usage: Usage) -> Fields:
+        return _with_cost(super().counted(usage), usage, self._attempt)
+
+
+def _with_cost(counted: Fields, usage: Usage, attempt: Attempt) -> Fields:
+    return {**counted, "cost": cost_told(usage, attempt)} if attempt.request.wants_cost else counted
 
 
 _echo = msgspec.json.Decoder(openai_responses.Echo)

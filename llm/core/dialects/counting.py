@@ -14,10 +14,9 @@ from billing.core.pricing import Usage
 from llm.core.conversation import Audio, Conversation, File, Image, Native, Part, Tool, ToolCall, ToolResult
 from llm.core.dialects import anthropic_messages
 from llm.core.dialects.translation import Outgoing
-from llm.core.errors import InvalidRequest, ProviderError
+from llm.core.errors import ProviderError
 from llm.core.operations import Attempt, StreamDecoder
-from llm.core.operations.estimate import tokens_in
-from llm.core.request_json import TOO_DEEP
+from llm.core.operations.estimate import BYTES_PER_TOKEN
 
 PER_MESSAGE = 3
 PER_IMAGE = 1_600
@@ -35,10 +34,7 @@ class Counted:
 
     def answer(self, attempt: Attempt) -> bytes:
         """Raises InvalidRequest."""
-        try:
-            return msgspec.json.encode({"input_tokens": tokens(anthropic_messages.read(attempt.body))})
-        except RecursionError:
-            raise InvalidRequest(TOO_DEEP) from None
+        return msgspec.json.encode({"input_tokens": tokens(anthropic_messages.read(attempt.body))})
 
     def addresses(self, attempt: Attempt) -> tuple[str, ...]:
         return ()
@@ -65,7 +61,7 @@ def tokens(conversation: Conversation) -> int:
             more, flat = _part(part)
             written, fixed = written + more, fixed + flat
     written += sum([_tool(tool) for tool in conversation.tools])
-    return fixed + tokens_in(written)
+    return fixed + (written + BYTES_PER_TOKEN - 1) // BYTES_PER_TOKEN
 
 
 def _part(part: Part) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from llm.core.dialects.bridge import Bridge
 from llm.core.dialects.client_wires import ChatCompletions, ClientWire, Contents, Messages, Responses
 from llm.core.dialects.counting import Counted
 from llm.core.dialects.crossing import EVENT_STREAM, Crossing, Dialect, PassThrough
+from llm.core.dialects.google.rules import MAX_TEXTS
 from llm.core.dialects.openai_chat import translator as openai_chat
 from llm.core.dialects.openai_responses import translator as openai_responses
 from llm.core.dialects.translation import Outgoing
@@ -140,7 +141,7 @@ DIALECTS: dict[str, Dialect] = {
             contents.name: _contents,
             token_counts.name: _counted,
             embeddings.name: vectors.Embeddings(
-                "Gemini", vectors.encode_google, vectors.decode_google, google.decode_error
+                "Gemini", vectors.encode_google, vectors.decode_google, google.decode_error, MAX_TEXTS
             ),
         },
     ),

@@ -46,6 +46,8 @@ class Outgoing(msgspec.Struct, frozen=True):
     body: bytes
     dropped: tuple[str, ...] = ()
     """Fields of the client's request that this wire has no place for."""
+    more: tuple[bytes, ...] = ()
+    """Further bodies for the same path, where one request cannot hold all: the answer is made of all of theirs."""
 
 
 class DeltaDecoder(Protocol):

@@ -1,8 +1,9 @@
 """Embeddings on wires that are not OpenAI's: a `Crossing` for each, over one inner form: texts in, vectors out.
 
-What these wires cannot say is a 400 naming the field: token numbers as input, more texts than Gemini takes at once, and
-other encodings than `float` and `base64`. Vectors are packed here where the client asks for base64, as the official
-SDK does. Usage the provider does not report is shown as our estimate, and booked as one. Sources:
+What these wires cannot say is a 400 naming the field: token numbers as input, and other encodings than `float` and
+`base64`. More texts than a wire takes at once go out in parts (`Outgoing.more`), up to as many as OpenAI takes. Vectors
+are packed here where the client asks for base64, as the official SDK does. Usage the provider does not report is shown
+as our estimate, and booked as one. Sources:
 https://ai.google.dev/api/embeddings and
 https://github.com/ollama/ollama/blob/main/docs/api.md#generate-embeddings
 """
@@ -16,13 +17,15 @@ import msgspec
 
 from billing.core.pricing import Usage
 from llm.core.conversation import cannot
-from llm.core.dialects.google.rules import MAX_TEXTS
 from llm.core.dialects.translation import Outgoing, broken
 from llm.core.errors import InvalidRequest, ProviderBroken, ProviderError
 from llm.core.operations import Attempt, StreamDecoder
 from llm.core.operations.usage import with_cost
 
 BYTES_PER_TOKEN = 4
+MOST_TEXTS = 2_048
+"""To embed in one call that takes several requests, as many as OpenAI takes.
+Source: https://platform.openai.com/docs/api-reference/embeddings/create"""
 KNOWN = frozenset({"model", "input", "dimensions", "encoding_format", "user", "usage", "circuit_breaker", "stream"})
 
 
@@ -57,9 +60,16 @@ class Embeddings:
     wants_bytes = False
 
     def __init__(
-        self, title: str, encode: Encode, decode: Callable[[bytes], Vectors], decode_error: DecodeError
+        self,
+        title: str,
+        encode: Encode,
+        decode: Callable[[bytes], Vectors],
+        decode_error: DecodeError,
+        at_once: int | None = None,
     ) -> None:
-        """`title` names the wire in refusals. `decode` raises msgspec.DecodeError."""
+        """`title` names the wire in refusals. `decode` raises msgspec.DecodeError. `at_once`: the most texts in one
+        request."""
+        self._at_once = at_once
         self._title = title
         self._encode = encode
         self._decode = decode
@@ -74,28 +84,49 @@ class Embeddings:
         plain = [text for text in texts if isinstance(text, str)]
         if len(plain) < len(texts):
             cannot(self._title, "token numbers", "input")
-        path, body = self._encode(attempt.deployment.model.upstream, plain, wanted.dimensions)
+        size = self._at_once or len(plain)
+        if size < len(plain) > MOST_TEXTS:
+            cannot(self._title, f"more than {MOST_TEXTS} texts in one call ({len(plain)} were sent)", "input")
+        model = attempt.deployment.model.upstream
+        parts = [self._encode(model, plain[at : at + size], wanted.dimensions) for at in range(0, len(plain), size)]
         members = _members.decode(attempt.body)
         dropped = tuple(name for name in members if name == "user" or name not in KNOWN)
-        return Outgoing(path, {}, _encode(body), dropped)
+        first, *more = [_encode(body) for _, body in parts]
+        return Outgoing(parts[0][0], {}, first, dropped, tuple(more))
 
     def decode(self, attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None, tuple[str, ...]]:
+        return self.whole(attempt, [self.part(attempt, body)])
+
+    def part(self, attempt: Attempt, body: bytes) -> Vectors:
+        """One answer. Raises ProviderBroken, ProviderError."""
         try:
-            found = self._decode(body)
+            return self._decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise self._failure(attempt, body) from None
-        usage = None if found.read is None else Usage(input=max(found.read, 0))
+
+    def whole(self, attempt: Attempt, parts: list[Vectors]) -> tuple[bytes, Usage | None, tuple[str, ...]]:
+        """The client's answer of those of all parts, in their order; usage if each part says.
+
+        Raises ProviderBroken where vectors are missing: which text each belongs to is known by its place only.
+        """
+        wanted = _read(attempt.body)
+        vectors = [vector for part in parts for vector in part.vectors]
+        texts = 1 if isinstance(wanted.input, str) else len(wanted.input)
+        if len(vectors) != texts or any(len(part.vectors) != self._at_once for part in parts[:-1]):
+            raise ProviderBroken(f"Provider {attempt.provider} answered {texts} texts with {len(vectors)} vectors.")
+        counts = [max(part.read, 0) for part in parts if part.read is not None]
+        usage = Usage(input=sum(counts)) if len(counts) == len(parts) else None
         read = len(attempt.body) // BYTES_PER_TOKEN + 1 if usage is None else usage.input
-        packed = _read(attempt.body).encoding_format == "base64"
+        packed = wanted.encoding_format == "base64"
         data = [
             {"object": "embedding", "index": number, "embedding": _packed(vector) if packed else vector}
-            for number, vector in enumerate(found.vectors)
+            for number, vector in enumerate(vectors)
         ]
         counted = {"prompt_tokens": read, "total_tokens": read}
         model = attempt.deployment.model
         written = _encode({"object": "list", "data": data, "model": model.upstream, "usage": counted})
         if attempt.request.wants_cost:
-            written = with_cost(written, usage or Usage(input=read), model.price)
+            written = with_cost(written, usage or Usage(input=read), attempt)
         return written, usage, ()
 
     def stream(self, attempt: Attempt) -> StreamDecoder:
@@ -145,9 +176,6 @@ _google_reply = msgspec.json.Decoder(_GoogleReply)
 
 
 def encode_google(model: str, texts: list[str], dimensions: int | None) -> tuple[str, Any]:
-    """Raises InvalidRequest for more texts than Gemini takes at once."""
-    if len(texts) > MAX_TEXTS:
-        cannot("Gemini", f"more than {MAX_TEXTS} texts at once ({len(texts)} were sent)", "input")
     size = {} if dimensions is None else {"outputDimensionality": dimensions}
     requests = [{"model": f"models/{model}", "content": {"parts": [{"text": text}]}, **size} for text in texts]
     return f"/models/{model}:batchEmbedContents", {"requests": requests}

@@ -14,9 +14,12 @@ from msgspec import Raw
 
 from billing.core.pricing import Usage
 from llm.core.dialects import google, google_contents
-from llm.core.errors import InvalidRequest, NotFound
+from llm.core.dialects.google.decoding import usage_of
+from llm.core.dialects.google.wire import PromptFeedback, UsageMetadata
+from llm.core.errors import InvalidRequest, NotFound, ProviderBroken
 from llm.core.operations import members
 from llm.core.operations.estimate import tokens_written
+from llm.core.operations.members import given
 from llm.core.operations.operation import Attempt, Changes, DecodeError, Positive, Request, StreamDecoder
 
 name = "content generation"
@@ -57,7 +60,17 @@ class ContentsRequest(Request, kw_only=True):
         return (settings.candidate_count if settings is not None else None) or 1
 
 
+class Reply(msgspec.Struct, rename="camel"):
+    """What is read of a whole answer."""
+
+    candidates: list[Raw] | None = None
+    prompt_feedback: PromptFeedback | None = None
+    usage_metadata: UsageMetadata | None = None
+    error: Raw = Raw()
+
+
 _decoder = msgspec.json.Decoder(ContentsRequest)
+_reply = msgspec.json.Decoder(Reply)
 
 
 def concerned(path: bytes) -> bool:
@@ -94,12 +107,21 @@ def changes(body: bytes, request: Request) -> Changes:
 
 
 def read_usage(body: bytes) -> Usage | None:
-    return google.decode(body, "").usage
+    try:
+        reply = _reply.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ProviderBroken("The provider answered 200 with something that is no response.") from None
+    if given(reply.error):
+        raise google.decode_error(0, body, "google", None)
+    blocked = reply.prompt_feedback is not None and reply.prompt_feedback.block_reason is not None
+    if not reply.candidates and not blocked:
+        raise ProviderBroken("The provider answered 200 with a response that holds nothing.")
+    return None if reply.usage_metadata is None else usage_of(reply.usage_metadata)
 
 
 def estimate_output(body: bytes) -> int:
-    """See `Operation`."""
-    return tokens_written(msgspec.json.decode(body)["candidates"])
+    """See `Operation`. Of a prompt that was blocked nothing was generated."""
+    return tokens_written(msgspec.json.decode(body).get("candidates") or ())
 
 
 def stream(attempt: Attempt, decode_error: DecodeError) -> StreamDecoder:

@@ -82,6 +82,8 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     """The client's."""
     images: dict[str, tuple[str, str]] = {}
     """Fetched for a wire that takes bytes only: by address, media type and base64."""
+    spent_nano: int = 0
+    """What the attempts of this call before this one cost."""
 
     @property
     def provider(self) -> str:

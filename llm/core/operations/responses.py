@@ -14,7 +14,7 @@ from billing.core.pricing import Usage
 from llm.core import errors, sse
 from llm.core.errors import InvalidRequest, LlmError, ProviderBroken, ProviderError
 from llm.core.operations import members
-from llm.core.operations.estimate import tokens_in, tokens_written
+from llm.core.operations.estimate import tokens_written
 from llm.core.operations.members import given, read_members, write_members
 from llm.core.operations.operation import Attempt, Changes, DecodeError, Positive, Request
 from llm.core.operations.usage import responses_in_buckets, with_cost
@@ -129,7 +129,10 @@ class Events:
         self.ending = b""
 
     def feed(self, data: bytes) -> bytes:
-        block = self._cutter.feed(data)
+        try:
+            block = self._cutter.feed(data)
+        except sse.EventTooLarge as error:
+            raise ProviderBroken(str(error)) from None
         return self._pass(block) if block else b""
 
     def finish(self) -> bytes:
@@ -142,7 +145,7 @@ class Events:
         """Of a whole answer by its output, else by the deltas: four bytes to a token, and at least one for each."""
         if self._estimate is not None:
             return self._estimate
-        return max(self._deltas, tokens_in(self._delta_bytes - self._deltas * self._envelope))
+        return max(self._deltas, (self._delta_bytes - self._deltas * self._envelope + 3) // 4)
 
     def failure(self, error: LlmError) -> bytes:
         if error is self.error and self.ending:
@@ -202,6 +205,6 @@ class Events:
         self.done = True
         self.ending = event
         if self._attempt.request.wants_cost:
-            priced = with_cost(last.response, self.usage, self._attempt.deployment.model.price)
+            priced = with_cost(last.response, self.usage, self._attempt)
             told = write_members({**read_members(data), "response": Raw(priced)})
             self.ending = f"event: {last.type}\n".encode() + b"data: " + told + b"\n\n"

@@ -7,9 +7,10 @@ Chat, completions and embeddings say `prompt_tokens` and `completion_tokens`, re
 import msgspec
 from msgspec import Raw
 
-from billing.core.pricing import Price, Usage, cost_nano, usd
+from billing.core.pricing import Usage, cost_nano, usd
 from llm.core.buckets import in_buckets as split
 from llm.core.operations.members import given, read_members, write_members
+from llm.core.operations.operation import Attempt
 
 
 class InputDetails(msgspec.Struct):
@@ -90,18 +91,24 @@ def _split(
     )
 
 
-def with_cost(document: bytes | Raw, usage: Usage | None, price: Price | None) -> bytes:
-    """A JSON object with `cost` (US dollars; null without a price) in its `usage`.
+def cost_told(usage: Usage, attempt: Attempt) -> Raw:
+    """What the call has cost in US dollars, with the attempts before this one; null where this one has no price."""
+    price = attempt.deployment.model.price
+    return Raw(b"null" if price is None else f"{usd(cost_nano(usage, price) + attempt.spent_nano):f}".encode())
+
+
+def with_cost(document: bytes | Raw, usage: Usage | None, attempt: Attempt, member: str = "usage") -> bytes:
+    """A JSON object with `cost` in its usage, which is its `member`.
 
     As it is when it has no usage, or cannot be taken apart.
     """
     try:
         members = read_members(document)
-        found = members.get("usage", Raw())
+        found = members.get(member, Raw())
+        counted = read_members(found) if usage is not None and given(found) else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return bytes(document)
-    if usage is None or not given(found):
+    if usage is None or counted is None:
         return bytes(document)
-    cost = b"null" if price is None else f"{usd(cost_nano(usage, price)):f}".encode()
-    members["usage"] = Raw(write_members({**read_members(found), "cost": Raw(cost)}))
+    members[member] = Raw(write_members({**counted, "cost": cost_told(usage, attempt)}))
     return write_members(members)

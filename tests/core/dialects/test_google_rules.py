@@ -10,7 +10,7 @@ import pytest
 
 from llm.core.assembly import assemble
 from llm.core.conversation import Conversation, Drops, Message, Options, Text, Tool, ToolCall
-from llm.core.dialects import google, google_contents, openai_chat, vectors
+from llm.core.dialects import google, google_contents, openai_chat
 from llm.core.dialects.google.schemas import adapt
 from llm.core.dialects.translation import Outgoing, Target
 from llm.core.errors import InvalidRequest
@@ -103,14 +103,6 @@ def test_only_levels_the_model_knows_are_sent(model: str, effort: Any, level: st
     outgoing = sent(model, reasoning_effort=effort)
     assert json.loads(outgoing.body)["generationConfig"]["thinkingConfig"]["thinkingLevel"] == level
     assert ("reasoning_effort" in outgoing.dropped) is dropped
-
-
-def test_more_texts_than_google_embeds_at_once_are_refused() -> None:
-    _, body = vectors.encode_google("m", ["x"] * 100, None)
-    assert len(body["requests"]) == 100
-    with pytest.raises(InvalidRequest, match="100 texts") as refused:
-        vectors.encode_google("m", ["x"] * 101, None)
-    assert refused.value.param == "input"
 
 
 def event(*candidates: dict[str, Any]) -> bytes:

@@ -21,14 +21,14 @@ REFUSED = {
     "tools[].function.parameters": "schemas that refer to themselves",
     "stop": "more than five stop sequences",
     "messages[].content": "sound by the id of an earlier answer",
-    "input": "more than 100 texts to embed at once",
+    "input": "more than 2,048 texts to embed in one call",
 }
 CHANGED = {
     "messages[].content": "Images given by address are fetched by the gateway and sent as bytes, but for files that "
     "were uploaded to Google.",
     "messages": "System and developer messages become `systemInstruction`. Neighbours of one role become one turn. "
-    "Marks for the cache, names of authors and files, `detail` of images, citations of earlier answers and thinking "
-    "sealed by another provider are dropped, by name.",
+    "Marks for the cache, names of authors and files, `detail` of images and thinking sealed by another provider are "
+    "dropped.",
     "tools": "Schemas are written in Gemini's subset: `$ref` is put in place, `additionalProperties` and keywords "
     "outside the subset are left out, `oneOf` becomes `anyOf`, `const` an `enum`. The members of `allOf` become one "
     "schema: what cannot be put together is named as dropped, and what excludes the rest refused. Parameters that are "
@@ -38,6 +38,8 @@ CHANGED = {
     "messages[].tool_calls": "On Gemini 3 a first call without its signature gets Google's documented skip value.",
     "reasoning_effort": "`thinkingLevel` on Gemini 3, `thinkingBudget` before; thoughts are shown. Pro models of "
     "Gemini 3 know no `minimal` (`low` is sent) and Gemini 3 Pro no `medium` (`high` is sent): named as dropped.",
+    "input": "Gemini embeds 100 texts at once: more go out in several requests, four at a time. The call fails if one "
+    "of them does; it is one call, with the sum of their tokens.",
     "web_search_options": "Google Search. Its citations arrive; searches made, pages read and sources without a "
     "citation are named as `reply.webSearchQueries` and the like.",
 }

@@ -31,7 +31,7 @@ from llm.core.conversation import (
 from llm.core.deltas import Delta, ImageDelta, NativeDelta, RefusalDelta, TextDelta, ThinkingDelta
 from llm.core.dialects import lost
 from llm.core.dialects.google_contents.errors import error_event
-from llm.core.dialects.seals import Identities, wrapped
+from llm.core.dialects.seals import wrapped
 from llm.core.errors import LlmError
 
 Fields = dict[str, Any]
@@ -49,7 +49,8 @@ def write(reply: Reply, identity: str, model: str) -> tuple[bytes, tuple[str, ..
     """A whole reply, and what it holds that Gemini's response cannot."""
     drops = Drops()
     candidates = [_candidate(choice, choice.parts, drops) for choice in reply.choices]
-    fields: Fields = {"candidates": candidates, **_usage(reply.usage), "modelVersion": model, "responseId": identity}
+    counted: Fields = {} if reply.usage is None else {"usageMetadata": _usage(reply.usage)}
+    fields: Fields = {"candidates": candidates, **counted, "modelVersion": model, "responseId": identity}
     return _encode(fields), drops.names()
 
 
@@ -132,10 +133,8 @@ def _logprobs(tokens: tuple[TokenLogprob, ...]) -> Fields:
     return {"chosenCandidates": [shown(token) for token in tokens], "topCandidates": tops}
 
 
-def _usage(usage: Usage | None) -> Fields:
-    if usage is None:
-        return {}
-    found = {
+def _usage(usage: Usage) -> Fields:
+    found: Fields = {
         "promptTokenCount": usage.prompt_total,
         "candidatesTokenCount": usage.output + usage.audio_output,
         "totalTokenCount": usage.prompt_total + usage.completion_total,
@@ -143,7 +142,7 @@ def _usage(usage: Usage | None) -> Fields:
     for name, tokens in (("cachedContentTokenCount", usage.cached_input), ("thoughtsTokenCount", usage.reasoning)):
         if tokens:
             found[name] = tokens
-    return {"usageMetadata": found}
+    return found
 
 
 class ChunkWriter:
@@ -153,7 +152,6 @@ class ChunkWriter:
         self._tail = _encode({"modelVersion": model, "responseId": identity})[1:]
         self._assembly = Assembly()
         self._drops = Drops()
-        self._identities = Identities()
         self._shown: set[tuple[int, int]] = set()
         """Parts that have been sent as they came, by choice."""
 
@@ -180,16 +178,20 @@ class ChunkWriter:
                 for number, part in zip(numbers, choice.parts, strict=True)
                 if (choice.index, number) not in self._shown
             ]
-            usage = _usage(reply.usage) if place == len(choices) - 1 else {}
-            events.append(self._event({"candidates": [_candidate(choice, held, self._drops)], **usage}))
+            fields: Fields = {"candidates": [_candidate(choice, held, self._drops)]}
+            if reply.usage is not None and place == len(choices) - 1:
+                fields["usageMetadata"] = self.counted(reply.usage)
+            events.append(self._event(fields))
         return b"".join(events)
+
+    def counted(self, usage: Usage) -> Fields:
+        """The `usageMetadata` of the last event; for who adds the cost to it."""
+        return _usage(usage)
 
     def _take(self, delta: Delta) -> bytes:
         self._assembly.add((delta,))
         if not isinstance(delta, TextDelta | RefusalDelta | ThinkingDelta | ImageDelta | NativeDelta):
             return b""
-        if isinstance(delta, ThinkingDelta):
-            delta = self._identities.with_id(delta)
         self._shown.add((delta.choice, delta.part))
         shown = _piece(delta, self._drops)
         if not shown:

@@ -29,7 +29,6 @@ from llm.core.deltas import (
 )
 from llm.core.dialects.lost import part_name
 from llm.core.dialects.openai_chat.writing import annotation, image_fields, logprob, reasoning_detail, usage_fields
-from llm.core.dialects.signatures import signed
 from llm.core.errors import LlmError
 from llm.core.errors import event as error_event
 
@@ -77,12 +76,19 @@ class ChunkWriter:
         """The usage chunk, if it was asked for and is known."""
         if not self._include_usage or self._usage is None:
             return b""
-        return self._head + b'],"usage":' + _encode(usage_fields(self._usage)) + b"}\n\n"
+        return self._head + b'],"usage":' + _encode(self.counted(self._usage)) + b"}\n\n"
+
+    def counted(self, usage: Usage) -> Fields:
+        """What the usage chunk says; for who adds the cost to it."""
+        return usage_fields(usage)
 
     def _event(self, delta: Delta) -> bytes:
         if isinstance(delta, TextDelta):
             self._text_of(delta).written += len(delta.text)
-            return self._chunk(delta.choice, signed({"content": delta.text}, delta.signature))
+            fields: Fields = {"content": delta.text}
+            if delta.signature:
+                fields["extra_content"] = {"google": {"thought_signature": delta.signature}}
+            return self._chunk(delta.choice, fields)
         if isinstance(delta, UsageDelta):
             self._usage = delta.usage
             return b""
@@ -114,7 +120,9 @@ class ChunkWriter:
         if isinstance(delta, ToolCallStarted):
             kind, empty = ("custom", "input") if delta.custom else ("function", "arguments")
             call: Fields = {"index": delta.index, "id": delta.id, "type": kind, kind: {"name": delta.name, empty: ""}}
-            return {"tool_calls": [signed(call, delta.signature)]}
+            if delta.signature:
+                call["extra_content"] = {"google": {"thought_signature": delta.signature}}
+            return {"tool_calls": [call]}
         if isinstance(delta, ThinkingDelta):
             known = self._thoughts.setdefault(delta.choice, {})
             number = known.setdefault(delta.part, len(known))

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from billing.core.pricing import Usage
 from llm.core import sse
 from llm.core.assembly import Assembly
 from llm.core.conversation import Choice, Drops, Part, Text, ToolCall
@@ -93,12 +94,14 @@ class EventWriter:
         for item in sorted(still, key=lambda one: one.index):
             out.append(self._close(item, ended if item.index == self._count - 1 else "completed"))
         whole = answer.response(self._head, choice, reply.usage, self._drops)
-        out.append(self._event(f"response.{ended}", {"response": self.finished(whole)}))
+        if reply.usage is not None:
+            whole["usage"] = self.counted(reply.usage)
+        out.append(self._event(f"response.{ended}", {"response": whole}))
         return b"".join(out)
 
-    def finished(self, response: Fields) -> Any:
-        """The response object of the last event; for who adds the cost to its usage."""
-        return response
+    def counted(self, usage: Usage) -> Fields:
+        """The usage of the last event; for who adds the cost to it."""
+        return answer.usage_fields(usage)
 
     def failure(self, error: LlmError) -> bytes:
         return answer.error_event(error, self._number)
