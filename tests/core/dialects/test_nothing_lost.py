@@ -111,7 +111,13 @@ def conversations(draw: st.DrawFn, origin: str) -> tuple[Conversation, dict[str,
     )
     choice = draw(
         st.sampled_from(
-            [None, ToolChoice("auto"), ToolChoice("none"), ToolChoice("required"), ToolChoice("named", names[:1])]
+            [
+                None,
+                ToolChoice("auto"),
+                ToolChoice("none"),
+                ToolChoice("required"),
+                ToolChoice("named", tuple(names[:1])),
+            ]
         )
     )
     shape = draw(
