@@ -12,6 +12,8 @@ import pytest
 
 POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 
+RABBITMQ = os.environ.get("TEST_RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672//")
+
 
 def need(available: bool, reason: str) -> None:
     """Go on if `available`; otherwise skip with `reason`, or fail where CI must look."""
@@ -52,3 +54,19 @@ def postgres_available() -> bool:
 
 def need_postgres() -> None:
     need(postgres_available(), f"no Postgres at {POSTGRES.rsplit('@')[-1]} (set TEST_POSTGRES_URL)")
+
+
+def rabbitmq_available() -> bool:
+    """Whether RABBITMQ accepts a login."""
+    import kombu
+
+    try:
+        with kombu.Connection(RABBITMQ, connect_timeout=3) as broker:
+            broker.connect()
+    except broker.connection_errors:
+        return False
+    return True
+
+
+def need_rabbitmq() -> None:
+    need(rabbitmq_available(), f"no RabbitMQ at {RABBITMQ.rsplit('@')[-1]} (set TEST_RABBITMQ_URL)")

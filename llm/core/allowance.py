@@ -186,17 +186,18 @@ class Allowance:
             return None
         return LeaseReturn(self.subject, slots=-slots, corrected=-tokens, overdrawn=requests)
 
-    def unused(self, now: float) -> LeaseReturn | None:
-        """What to give back now."""
-        requests = tokens = slots = 0
+    def unused(self, now: float, slots: bool = True) -> LeaseReturn | None:
+        """What to give back now; without `slots` only what the next lease would prolong."""
+        requests = tokens = free = 0
         good_until = math.inf
         if now >= self.until:
-            requests, tokens, slots = self.requests, self.tokens, self.free
-            self.requests = self.tokens = self.free = 0
+            requests, tokens, self.requests, self.tokens = self.requests, self.tokens, 0, 0
+            if slots:
+                free, self.free = self.free, 0
             good_until = self.until + RETURN_SECONDS
         corrected, self.corrected = self.corrected, 0
-        if requests or tokens or slots or corrected:
-            self.owe(LeaseReturn(self.subject, requests, tokens, slots, corrected), good_until)
+        if requests or tokens or free or corrected:
+            self.owe(LeaseReturn(self.subject, requests, tokens, free, corrected), good_until)
         owed, good_until = self._owed, self._owed_until
         self._owed, self._owed_until = None, math.inf
         if owed is None or not (owed.requests or owed.tokens):

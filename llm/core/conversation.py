@@ -153,6 +153,12 @@ class Tool(msgspec.Struct, frozen=True, omit_defaults=True):
     cache: CacheControl | None = None
     native: Native | None = None
     """A tool the provider runs itself, as its own wire declares it; nothing but `name` is set beside it."""
+    place: str | None = None
+    """The field of the client's request it came from, where that is not `tools[i]` for number i here."""
+
+    def where(self, number: int) -> str:
+        """How an error names this tool, number `number` here, to the client."""
+        return self.place or f"tools[{number}]"
 
 
 class ToolChoice(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -33,7 +33,7 @@ MAX_ACCOUNTS = 100_000
 """Callers known at once; beyond it those that have used nothing lately are forgotten, and if none has, no new one is
 served from here (its workers' shares serve it)."""
 SLOT_PARTS = 8
-"""A worker gets at most this part of its share of slots ahead of need."""
+"""A worker gets at most this part of its share of slots ahead of need, and with them never more than its share."""
 
 
 class Account:
@@ -151,14 +151,17 @@ class Keeper:
         workers, hold = max(1, len(self.workers)), HOLD_SECONDS + RETURN_SECONDS
         requests = tokens = 0.0
         if account.requests is not None:
-            requests = account.requests.take(ask.requests, ahead(account.requests, workers), now, hold)
+            requests = account.requests.take(ask.requests, ahead(account.requests, workers, ask), now, hold)
         if account.tokens is not None:
-            tokens = account.tokens.take(ask.tokens, ahead(account.tokens, workers), now, hold)
+            tokens = account.tokens.take(ask.tokens, ahead(account.tokens, workers, ask), now, hold)
         slots = 0
         limit = account.limits.concurrent_requests
         if limit is not None:
-            slots = min(account.slots_free(now), ask.slots + limit // (SLOT_PARTS * workers))
-            account.slots[worker] = account.slots.get(worker, 0) + slots
+            held = account.slots.get(worker, 0)
+            more = max(0, min(limit // (SLOT_PARTS * workers), limit // workers - held - ask.slots))
+            more = more if ask.slots and ask.ahead else 0
+            slots = min(account.slots_free(now), ask.slots + more)
+            account.slots[worker] = held + slots
         return self._answer(
             account, ask.number, now, granted=True, requests=int(requests), tokens=int(tokens), slots=slots
         )
@@ -213,9 +216,9 @@ class Keeper:
         )
 
 
-def ahead(bucket: Bucket, workers: int) -> float:
+def ahead(bucket: Bucket, workers: int, ask: LeaseAsk) -> float:
     """How much one worker gets besides what it needs: what it would use until the lease ends, were all equally busy."""
-    return float(int(bucket.rate * HOLD_SECONDS / workers))
+    return float(int(bucket.rate * HOLD_SECONDS / workers)) if ask.ahead else 0.0
 
 
 def _lacking(account: Account, ask: LeaseAsk, now: float) -> tuple[str, float]:

@@ -10,6 +10,8 @@ sends). Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 import re
 from collections.abc import Iterator
 
+from llm.core.errors import ProviderBroken
+
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 BOUNDARY = re.compile(rb"\n\r?\n")
 DONE = b"data: [DONE]\n\n"
@@ -17,10 +19,6 @@ KEEP_ALIVE = b": keep-alive\n\n"
 KEEP_ALIVE_LINE = b": keep-alive\n"
 """The same for numbered streams, where a blank line would end an event: this one becomes part of the next."""
 CONTENT_TYPE = b"text/event-stream"
-
-
-class EventTooLarge(ValueError):
-    """One event is longer than MAX_EVENT_BYTES: this is not an event stream, or a hostile one."""
 
 
 class EventCutter:
@@ -35,7 +33,7 @@ class EventCutter:
         """The last bytes held: a blank line may begin in them."""
 
     def feed(self, data: bytes) -> bytes:
-        """All events that are complete now, or b"". Raises EventTooLarge."""
+        """All events that are complete now, or b"". Raises ProviderBroken for one that is too long."""
         end = _last_boundary(self._tail + data) - len(self._tail) if self._tail else _last_boundary(data)
         if end <= 0:
             self._hold(data)
@@ -62,7 +60,12 @@ class EventCutter:
         self._size += len(data)
         self._tail = (self._tail + data)[-3:]
         if self._size > MAX_EVENT_BYTES:
-            raise EventTooLarge(f"An event of more than {MAX_EVENT_BYTES} bytes.")
+            raise too_large()
+
+
+def too_large() -> ProviderBroken:
+    """What streams longer events is no event stream, or a hostile one."""
+    return ProviderBroken(f"An event of more than {MAX_EVENT_BYTES} bytes.")
 
 
 def events(block: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -105,6 +105,8 @@ class LeaseAsk(msgspec.Struct, frozen=True, omit_defaults=True, tag="lease_ask")
     requests: int = 0
     tokens: int = 0
     slots: int = 0
+    ahead: bool = True
+    """Something ahead of need, too; false where another question for this caller is on its way."""
 
 
 class LeaseGrant(msgspec.Struct, frozen=True, omit_defaults=True, tag="lease_grant"):

@@ -14,13 +14,14 @@ from llm.core.deployment import Deployment
 from llm.core.errors import LlmError, MethodNotAllowed, RateLimited
 from llm.core.errors import body as error_body
 from llm.core.operations import Operation, Request
+from llm.core.operations.estimate import BYTES_PER_TOKEN
 from llm.core.options import Options
 from llm.core.snapshot import ApiKey
 from llm.gateway.admission import AGENTS_OWNER
 from llm.gateway.exchange import Exchange, HeaderLines, lines
 from llm.gateway.gateway import Gateway, Route
 from llm.gateway.ids import new_id, request_id
-from llm.gateway.in_flight import BYTES_PER_TOKEN, Entry
+from llm.gateway.in_flight import Entry
 from llm.gateway.provider_connection import FOREVER, Reply
 from llm.gateway.register import NO_SLOT
 

@@ -8,8 +8,7 @@ from msgspec import Raw
 
 from billing.core.pricing import Price, Usage, cost_nano
 from billing.core.usage import CallRecord, attempt_id
-
-BYTES_PER_TOKEN = 4
+from llm.core.operations.estimate import BYTES_PER_TOKEN
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True):

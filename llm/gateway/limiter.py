@@ -206,7 +206,8 @@ class Limiter:
     def _question(self, caller: Allowance, requests: int, tokens: int, slots: int, waits: bool = True) -> Answer:
         self._number += 1
         future: Answer = self.loop.create_future()
-        ask = LeaseAsk(self._number, caller.subject, caller.limits, requests, tokens, slots)
+        ahead = not waits or not (caller.asking or caller.subject in self._asked)
+        ask = LeaseAsk(self._number, caller.subject, caller.limits, requests, tokens, slots, ahead)
         if self._send(ask):
             self._questions[self._number] = Question(future, caller, ask, self.loop.time(), waits)
         else:
@@ -223,6 +224,8 @@ class Limiter:
                 return True
             self._refuse_as_told(caller, tokens)
         grant = await self._ask(caller, tokens, slot)
+        if grant is not None and grant.lacking == "slots" and caller.free:
+            grant = await self._ask(caller, tokens, slot)  # others' answers brought the slots: with one of those
         now = self.loop.time()
         if grant is None or grant.lacking == "keeper":
             return False
@@ -240,24 +243,32 @@ class Limiter:
             raise self._refusal(caller, lacking, wait, tokens, now)
 
     async def _ask(self, caller: Allowance, tokens: int, slot: bool) -> LeaseGrant | None:
-        ended = caller.unused(self.loop.time())
+        """One question. A slot that lies here is the call's while it waits, so that it needs none of the keeper."""
+        ended = caller.unused(self.loop.time(), slots=False)
         if ended is not None:  # no sweep has come since the lease ended: it must not live on in the next one
             self._give_back(caller, ended)
         requests = 1 if caller.limits.requests_per_minute is not None else 0
-        future = self._question(caller, requests, tokens, 1 if slot else 0)
+        held = int(slot and caller.free > 0)
+        caller.free -= held
+        caller.busy += held
+        future = self._question(caller, requests, tokens, int(slot) - held)
         self._asked[caller.subject] = future
         timer = self.loop.call_later(ANSWER_SECONDS, self._give_up, future)
+        grant = None
         try:
-            return await future
+            grant = await future
         except asyncio.CancelledError:
-            if slot and future.done() and not future.cancelled() and (grant := future.result()) and grant.granted:
-                caller.busy -= 1  # it was let in, and is no more
-                caller.free += self._leasing
+            if slot and future.done() and not future.cancelled() and (late := future.result()) and late.granted:
+                held = 1  # it was let in, and is no more
             raise
         finally:
             timer.cancel()
             if self._asked.get(caller.subject) is future:
                 del self._asked[caller.subject]
+            if held and not (grant and grant.granted):
+                caller.busy -= 1
+                caller.free += self._leasing
+        return grant
 
     def _ask_ahead(self, caller: Allowance) -> None:
         caller.asking = True

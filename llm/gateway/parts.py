@@ -14,10 +14,10 @@ from llm.core.dialects.translation import Outgoing
 from llm.core.dialects.vectors import Embeddings, Vectors
 from llm.core.errors import LlmError, ProviderBroken
 from llm.core.operations import Attempt
+from llm.core.operations.estimate import BYTES_PER_TOKEN
 from llm.gateway import asking
 from llm.gateway.call import Call
 from llm.gateway.gateway import Gateway, Route
-from llm.gateway.in_flight import BYTES_PER_TOKEN
 from llm.gateway.provider_connection import Cancelled, Reply
 
 AT_ONCE = 4

@@ -246,4 +246,4 @@ async def test_a_refusal_after_images_were_fetched_names_the_clients_own_message
         body = {"model": "m-ollama", "max_tokens": 5, "system": "Be brief.", "messages": asked}
         reply = await gateway.ask(post(body, "/v1/messages"))
     assert reply.status == 400
-    assert "`messages[1].tool_calls`" in reply.json["error"]["message"]
+    assert "`messages[1].content`" in reply.json["error"]["message"]

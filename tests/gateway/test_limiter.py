@@ -9,9 +9,10 @@ import pytest
 
 from billing.core.keys import Limits
 from llm.core.allowance import Allowance
+from llm.core.errors import RateLimited
 from llm.core.leases import Keeper
 from llm.core.snapshot import ApiKey
-from llm.core.uplink import Fleet, LeaseGrant, LeaseReturn, LeaseState
+from llm.core.uplink import Fleet, LeaseAsk, LeaseGrant, LeaseReturn, LeaseState, Up
 from llm.gateway.limiter import Limiter
 from llm.gateway.settings import Settings
 from tests.gateway.client import CHAT, post
@@ -76,6 +77,35 @@ async def test_calls_that_come_at_once_take_what_their_neighbours_answers_brough
     streamed = post({**CHAT, "stream": True}, **SIGNED)
     answers = await asyncio.gather(*(gateway.ask(streamed) for _ in range(60)))
     assert sorted(answer.status for answer in answers) == [200] * 40 + [429] * 20
+
+
+async def test_slots_brought_by_neighbours_answers_count_when_what_came_with_them_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A busy loop reads the answers late: every lease is over by then, and its slots lie here, so the keeper has none."""
+    monkeypatch.setattr("llm.core.allowance.HOLD_SECONDS", 0.0)
+    limiter = Limiter(asyncio.get_running_loop())
+    keeper = Keeper("first", time.monotonic())
+    keeper.expect(set(), time.monotonic())
+    decode = msgspec.json.Decoder(Up).decode
+
+    def send(frame: bytes) -> bool:
+        message = decode(frame)
+        if isinstance(message, LeaseAsk):
+            grant = keeper.ask("gateway-0", message, time.monotonic())
+            limiter.loop.call_later(0.02, limiter.hear_grant, grant)
+        elif isinstance(message, LeaseReturn):
+            keeper.give_back("gateway-0", message, time.monotonic())
+        return True
+
+    limiter.send = send
+    limiter.hear_fleet(Fleet("first", 1, True))
+    limits = Limits(concurrent_requests=80, requests_per_minute=60_000)
+    outcomes = await asyncio.gather(*(limiter.admit("key:1", limits, 0) for _ in range(80)), return_exceptions=True)
+    assert [outcome for outcome in outcomes if isinstance(outcome, BaseException)] == []
+    with pytest.raises(RateLimited, match="80 requests at a time"):
+        await limiter.admit("key:1", limits, 0)
+    limiter.close()
 
 
 async def test_calls_that_come_at_once_ask_once(gateway: Running) -> None:

@@ -7,6 +7,7 @@ Next: `http_call.py`, `core/webhooks.py`.
 
 import json
 import time
+from contextlib import suppress
 
 from workflows import selectors, services
 from workflows.actions import http_call
@@ -38,7 +39,8 @@ def run(effect: EffectRun) -> EffectResult:
         raise
     except http_call.Refused as error:
         if error.status == GONE:
-            services.enable_webhook(effect.reference, False)
+            with suppress(services.WebhookNotFound):  # removed while it was called: there is nothing left to switch off
+                services.enable_webhook(effect.reference, False)
         raise EffectFailed(str(error), error.status != GONE, error.retry_after) from None
     except EffectFailed as error:
         raise EffectFailed(str(error), retryable=True) from None

@@ -1,8 +1,8 @@
 """The admin pages of workflows. All rows are the log, its projection, or pinned by running cases: none is edited.
 
 `workflow_page` and `case_page` are made for people who run workflows, with pictures, and let them fire transitions;
-`human_tasks` lets people do theirs; `webhooks` shows those; `rows` holds the lists of what lies behind; `looking` what
-all of them share.
+`human_tasks` lets people do theirs; `webhooks` makes and shows webhooks; `rows` holds the lists of what lies behind;
+`looking` what all of them share.
 Definitions come by `createWorkflow` and `updateWorkflow`.
 """
 

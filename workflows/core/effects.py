@@ -52,7 +52,7 @@ class EffectRun:
     input: Mapping[str, Any] = field(default_factory=dict)
     """What the step's `input` template made of the token; the token's data where it has none."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """The step's other `work` keys as written, durations in seconds."""
+    """The step's other `work` keys as written, durations in seconds, expressions evaluated."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,8 @@ class CaseArchived(WorkflowError):
 
     def __init__(self, case_id: str) -> None:
         super().__init__(
-            f"Case {case_id} is finished and archived: it can be read, but no token moves in it. Open a new case.",
+            f"Case {case_id} is finished and archived: it can be read, but no token moves in it. Open a new case, or "
+            "have this one brought back by `manage.py restore_cases`.",
             caseId=case_id,
         )
 
@@ -137,13 +138,13 @@ class VersionConflict(WorkflowError):
 
 
 class NotSound(WorkflowError):
-    """A workflow that was to be made only if nothing is proved wrong with it. `findings`: kind, message and trace."""
+    """A definition to be taken only if nothing is proved wrong with it. `findings`: kind, message and trace."""
 
     code = "NOT_SOUND"
 
     def __init__(self, findings: Sequence[Mapping[str, Any]]) -> None:
         said = "; ".join(str(each["message"]) for each in findings)
-        super().__init__(f"The workflow was not made: {said}.", findings=[dict(each) for each in findings])
+        super().__init__(f"The definition was not taken: {said}.", findings=[dict(each) for each in findings])
 
 
 class NotEnabled(WorkflowError):

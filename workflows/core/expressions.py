@@ -20,7 +20,7 @@ from typing import Any, Final
 from cel_expr_python import cel
 
 from workflows.core.errors import BadDefinition, BadInput
-from workflows.core.payload import checked_object
+from workflows.core.payload import checked_object, checked_text
 
 MAXIMUM_LENGTH = 1_000
 MAXIMUM_FIELDS = 100
@@ -118,6 +118,17 @@ def evaluate_expression(expression: Expression, view: View) -> Any:
     return _json(found.plain_value(), expression.source)
 
 
+def evaluate_text(expression: Expression, view: View, maximum: int) -> str:
+    """The text an expression gives, of 1 to `maximum` characters; raises ExpressionFailed."""
+    found = evaluate_expression(expression, view)
+    if not isinstance(found, str):
+        raise ExpressionFailed(f"{expression.source}: gives {_named(found)}, and must give a string")
+    try:
+        return checked_text(found, expression.source, maximum)
+    except BadInput as error:
+        raise ExpressionFailed(str(error)) from error
+
+
 def fill(template: Template, view: View, base: Mapping[str, Any]) -> dict[str, Any]:
     """The object a template gives; `base` is what an adding one adds to. Raises ExpressionFailed."""
     if template.whole is not None:
@@ -184,6 +195,12 @@ def _json(value: Any, source: str) -> Any:
             raise ExpressionFailed(f"{source}: gives an object with a key that is no string")
         return {key: _json(item, source) for key, item in value.items()}
     raise ExpressionFailed(f"{source}: gives a {type(value).__name__}, which is no JSON value; make it a string")
+
+
+def _named(value: Any) -> str:
+    """What kind of JSON value it is."""
+    kinds = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    return "null" if value is None else kinds.get(type(value), type(value).__name__)
 
 
 def _reason(said: str) -> str:

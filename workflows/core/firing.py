@@ -12,12 +12,23 @@ from typing import Any
 
 from workflows.core.binding import CLOCK_GRAIN, SEARCH_LIMIT, Binding, bindings, find_any, find_binding
 from workflows.core.errors import NotEnabled
-from workflows.core.expressions import ExpressionFailed, fill
+from workflows.core.expressions import ExpressionFailed, evaluate_text, fill
 from workflows.core.marking import Change, Marking, Request, Token
-from workflows.core.net import Net, Transition
+from workflows.core.net import LONGEST_PERSON, Net, Transition
 from workflows.core.reasons import Reason
 
-__all__ = ["SEARCH_LIMIT", "Binding", "Reason", "amend", "available", "choose", "find_binding", "fire", "next_due"]
+__all__ = [
+    "SEARCH_LIMIT",
+    "Binding",
+    "Reason",
+    "amend",
+    "available",
+    "choose",
+    "find_binding",
+    "fire",
+    "next_due",
+    "refusals",
+]
 
 
 def fire(
@@ -54,20 +65,46 @@ def fire(
     return Change(binding.consumed, tuple(produced), _requests(binding, produced))
 
 
+def refusals(binding: Binding) -> list[Reason]:
+    """Why an expression of a transition that fires by itself keeps it from it; empty where none does.
+
+    Of one that is asked for nothing is said: what is handed in with the firing may give the expression what it lacks.
+    """
+    if not binding.transition.spontaneous:
+        return []
+    try:
+        fire(binding, {}, {}, 0, lambda: "")
+    except NotEnabled as error:
+        reasons: list[Reason] = error.details["reasons"]
+        return reasons
+    return []
+
+
 def _requests(binding: Binding, produced: list[Token]) -> tuple[Request, ...]:
-    """What a step's start hands to the work outside. Raises NotEnabled if its `input` fails."""
+    """What a step's start hands to the work outside. Raises NotEnabled if its `input`, or whom it is for, fails."""
     transition = binding.transition
     if transition.role != "start" or transition.work is None:
         return ()
-    token, wanted = produced[0], transition.work.input
-    if wanted is None:
-        return (Request(transition.step, token.id, token.data),)
+    token, work = produced[0], transition.work
+    if work.input is None and not work.people:
+        return (Request(transition.step, token.id, token.data, work.settings),)
+    view = replace(binding.view(), data=token.data, metadata=token.metadata)
+    where = "input"
     try:
-        view = replace(binding.view(), data=token.data, metadata=token.metadata)
-        return (Request(transition.step, token.id, fill(wanted, view, token.data)),)
+        given = token.data if work.input is None else fill(work.input, view, token.data)
+        settings = dict(work.settings)
+        for where, expression in work.people:
+            _put(settings, where, evaluate_text(expression, view, LONGEST_PERSON))
     except ExpressionFailed as error:
-        reason = {"kind": "expression", "message": f"the input of the step: {error}"}
+        reason = {"kind": "expression", "message": f"work.{where} of the step: {error}", "path": f"work.{where}"}
         raise NotEnabled(transition.id, [reason]) from error
+    return (Request(transition.step, token.id, given, settings),)
+
+
+def _put(settings: dict[str, Any], key: str, value: str) -> None:
+    """Set a key, or one of an object in it: escalation.group."""
+    outer, _, inner = key.partition(".")
+    settings[outer] = {**settings.get(outer, {}), inner: value} if inner else value
 
 
 def amend(token: Token, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> Change:

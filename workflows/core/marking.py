@@ -34,6 +34,8 @@ class Request:
     step: str
     token_id: str
     input: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The other keys of the step's `work`, expressions evaluated."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ Kind = Literal["manual", "automatic", "timer", "agent", "function", "human", "wo
 """Who fires it. `outcome` is not written by people: it is how a step that works outside comes back."""
 WORKING: tuple[Kind, ...] = ("agent", "function", "human", "workflow")
 """The kinds whose work is done outside the firing's transaction, by the effect of the same kind."""
+LONGEST_PERSON = 150
+"""Characters of the name of an assignee or a group: what a task can hold."""
 Scope = Literal["case", "workflow", "account"]
 Role = Literal["", "start", "ok", "failed", "timeout", "cancelled"]
 
@@ -89,7 +91,9 @@ class Work:
     output: Template | None = None
     """What is merged into the token's data, said over `data` and `result`; None: the whole result."""
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """The kind's own keys as written, durations in seconds."""
+    """The kind's own keys as written, durations in seconds; without those that `people` says."""
+    people: tuple[tuple[str, Expression], ...] = ()
+    """Of a human step: the keys, such as assignee or escalation.group, that an expression says over the token."""
     correlation: tuple[tuple[str, Expression], ...] = ()
     """Of a signal: what each field it carries must equal, said over the token."""
 

@@ -10,8 +10,10 @@ import binascii
 import hmac
 from collections.abc import Mapping
 from hashlib import sha256
+from urllib.parse import urlsplit
 
-from workflows.core.errors import WorkflowError
+from workflows.core.errors import BadInput, WorkflowError
+from workflows.core.payload import checked_text
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32
@@ -20,6 +22,7 @@ SHORTEST, LONGEST = 24, 64
 TOLERANCE = 300
 """Seconds."""
 LONGEST_ID = 200
+URL_LENGTH = 500
 HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 
@@ -39,6 +42,19 @@ def is_secret(text: str) -> bool:
         return SHORTEST <= len(_key(text)) <= LONGEST
     except (ValueError, binascii.Error):
         return False
+
+
+def check_url(url: str) -> str:
+    """The address, if messages can be sent there; raises BadInput."""
+    checked_text(url, "url", URL_LENGTH)
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and not parts.username and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise BadInput("url", "must be http(s)://host/…, without a password")
+    return url
 
 
 def signed_headers(secret: str, message_id: str, now: float, body: bytes) -> dict[str, str]:

@@ -61,6 +61,7 @@ class Case(models.Model):
     created_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, help_text="When its last token came to rest in a final place.")
     archived_at = models.DateTimeField(null=True, help_text="When its log and tokens moved to the archive.")
+    restored_at = models.DateTimeField(null=True, help_text="When they came back from there.")
 
     class Meta:
         indexes = [

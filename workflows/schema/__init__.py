@@ -8,13 +8,14 @@ from workflows.schema.mutations import Mutation as TokenMutation
 from workflows.schema.pnml import PnmlMutation, PnmlQuery
 from workflows.schema.queries import Query as TokenQuery
 from workflows.schema.subscriptions import Subscription
+from workflows.schema.webhooks import WebhookMutation, WebhookQuery
 
 
-class Query(TokenQuery, CaseQuery, TaskQuery, AnalysisQuery, PnmlQuery):
+class Query(TokenQuery, CaseQuery, TaskQuery, AnalysisQuery, PnmlQuery, WebhookQuery):
     """Every query of the workflow engine."""
 
 
-class Mutation(TokenMutation, CaseMutation, TaskMutation, PnmlMutation):
+class Mutation(TokenMutation, CaseMutation, TaskMutation, PnmlMutation, WebhookMutation):
     """Every mutation of the workflow engine."""
 
 

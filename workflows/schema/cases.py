@@ -16,7 +16,11 @@ class CaseTransition(graphene.ObjectType):
     """One transition of a case: the tokens it can be fired with now, or the reasons why with none."""
 
     transition = graphene.Field(types.Transition, required=True)
-    token_ids = graphene.List(graphene.NonNull(graphene.String), required=True)
+    token_ids = graphene.List(
+        graphene.NonNull(graphene.String),
+        required=True,
+        description=f"Of the {selectors.TOKENS_TRIED} oldest tokens in each place it takes from.",
+    )
     reasons = graphene.List(graphene.NonNull(types.NotEnabledReason), required=True)
 
 
@@ -50,7 +54,9 @@ class Case(graphene.ObjectType):
     transitions = graphene.List(
         graphene.NonNull(CaseTransition),
         required=True,
-        description="All of them: what can fire, and why others not.",
+        first=graphene.Int(default_value=DEFAULT_FIRST, description=f"At most {selectors.PAGE_MAXIMUM}."),
+        after=graphene.String(description="The id of the last transition of the page before."),
+        description="In order of definition: what can fire, and why others not.",
     )
 
     @staticmethod
@@ -66,7 +72,7 @@ class Case(graphene.ObjectType):
         return [types.show_workflow_event(entry) for entry in selectors.log_of_case(row.case, after, first)]
 
     @staticmethod
-    def resolve_transitions(row: "CaseRow", info: Any) -> list[dict[str, Any]]:
+    def resolve_transitions(row: "CaseRow", info: Any, first: int, after: str | None = None) -> list[dict[str, Any]]:
         written = {each["id"]: each for each in row.case.version.definition["transitions"]}
         net = selectors.net_of(row.case.version)
         return [
@@ -77,7 +83,7 @@ class Case(graphene.ObjectType):
                 "token_ids": found.token_ids,
                 "reasons": [types.show_reason(reason) for reason in found.reasons],
             }
-            for found in selectors.transitions_of_case(row.case)
+            for found in selectors.transitions_of_case(row.case, first, after)
         ]
 
 

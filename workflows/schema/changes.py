@@ -6,6 +6,7 @@ import graphene
 
 from workflows import selectors, services
 from workflows.schema import types
+from workflows.schema.hearing import heard, policy_argument
 from workflows.schema.mutations import WorkflowDefinitionInput, definition_of
 from workflows.schema.scalars import JSON
 
@@ -14,6 +15,7 @@ class UpdateWorkflow(graphene.Mutation):
     class Arguments:
         input = WorkflowDefinitionInput(required=True, description="With the workflow's id.")
         expected_version = graphene.Int(description="Refuse if the workflow has another version by now.")
+        analysis = policy_argument()
 
     Output = types.Workflow
 
@@ -22,12 +24,14 @@ class UpdateWorkflow(graphene.Mutation):
         root: Any,
         info: Any,
         input: WorkflowDefinitionInput,  # noqa: A002
+        analysis: Any,
         expected_version: int | None = None,
     ) -> dict[str, Any]:
         definition = definition_of(input)
         workflow = selectors.existing_workflow(definition.get("id") or "")
+        warnings = heard(definition, analysis)
         services.update_workflow(workflow.pk, definition, expected_version=expected_version)
-        return types.show_workflow(selectors.existing_workflow(workflow.pk))
+        return {**types.show_workflow(selectors.existing_workflow(workflow.pk)), "warnings": warnings}
 
 
 class MigrateCasesInput(graphene.InputObjectType):

@@ -1,4 +1,4 @@
-"""What an author hears when a workflow is made: the findings of a short analysis, or a refusal if one was asked for.
+"""What an author hears when a workflow is made or changed: what a short analysis found, or a refusal if asked for.
 
 Within AT_CREATION, so that creating stays quick; `analyzeWorkflow` looks further.
 """
@@ -24,6 +24,15 @@ class AnalysisPolicy(graphene.Enum):
     OFF = "off"
 
 
+def policy_argument() -> graphene.Argument:
+    """The argument `analysis` of every mutation that takes a definition."""
+    return graphene.Argument(
+        AnalysisPolicy,
+        default_value=AnalysisPolicy.WARN.value,  # type: ignore[attr-defined]
+        description="REFUSE: nothing is made of a definition that is proved unsound, unbounded or stuck.",
+    )
+
+
 class AnalysisWarning(graphene.ObjectType):
     kind = graphene.String(required=True, description="unbounded, not_sound, deadlock or dead_transitions")
     message = graphene.String(required=True)
@@ -31,8 +40,12 @@ class AnalysisWarning(graphene.ObjectType):
     trace = graphene.List(graphene.NonNull(graphene.String), required=True, description="Firings that lead there.")
 
 
-def heard(definition: dict[str, Any], policy: str) -> tuple[Finding, ...]:
-    """The findings; raises NotSound if the policy is to refuse and anything was proved wrong, and BadDefinition."""
+def heard(definition: dict[str, Any], asked: Any) -> tuple[Finding, ...]:
+    """The findings; raises NotSound if the policy is to refuse and anything was proved wrong, and BadDefinition.
+
+    `asked`: a member of AnalysisPolicy, or its value, as graphene hands in a default.
+    """
+    policy = getattr(asked, "value", asked)
     if policy == "off":
         return ()
     found = findings(analyse(compile_definition(definition).net, limits=AT_CREATION))

@@ -41,7 +41,9 @@ class TaskFilter(graphene.InputObjectType):
     """Tasks that fit all of what is given."""
 
     states = graphene.List(graphene.NonNull(graphene.String), description="open, claimed, completed, …")
-    user = graphene.String(description="Claimed by, assigned to or open to this person.")
+    user = graphene.String(
+        description="Claimed by this person, or open and for this person (or anyone): what claimTask would give them."
+    )
     assignee = graphene.String()
     group = graphene.String()
     workflow_id = graphene.String()

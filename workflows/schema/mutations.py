@@ -8,7 +8,7 @@ from workflows import selectors, services
 from workflows.core.errors import BadDefinition
 from workflows.core.notation import nearest
 from workflows.schema import types
-from workflows.schema.hearing import AnalysisPolicy, heard
+from workflows.schema.hearing import heard, policy_argument
 from workflows.schema.scalars import JSON
 
 
@@ -110,17 +110,14 @@ class CreateWorkflowInstanceInput(graphene.InputObjectType):
 class CreateWorkflow(graphene.Mutation):
     class Arguments:
         input = WorkflowDefinitionInput(required=True)
-        analysis = AnalysisPolicy(
-            default_value=AnalysisPolicy.WARN.value,  # type: ignore[attr-defined]
-            description="REFUSE: a workflow that is proved unsound, unbounded or stuck is not made.",
-        )
+        analysis = policy_argument()
 
     Output = types.Workflow
 
     @staticmethod
-    def mutate(root: Any, info: Any, input: WorkflowDefinitionInput, analysis: str) -> dict[str, Any]:  # noqa: A002
+    def mutate(root: Any, info: Any, input: WorkflowDefinitionInput, analysis: Any) -> dict[str, Any]:  # noqa: A002
         definition = definition_of(input)
-        warnings = heard(definition, str(getattr(analysis, "value", analysis)))
+        warnings = heard(definition, analysis)
         made = services.create_workflow(definition)
         return {**types.show_workflow(selectors.existing_workflow(made.pk)), "warnings": warnings}
 

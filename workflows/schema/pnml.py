@@ -8,7 +8,7 @@ from workflows import selectors, services
 from workflows.core.notation import Compiled
 from workflows.core.pnml import definition_from_pnml, pnml_from_definition, read_pnml, write_pnml
 from workflows.schema import types
-from workflows.schema.hearing import AnalysisPolicy, heard
+from workflows.schema.hearing import heard, policy_argument
 
 
 class PnmlQuery(graphene.ObjectType):
@@ -38,7 +38,7 @@ class ImportPnml(graphene.Mutation):
         initial_place = graphene.String(
             description="Where a case begins, if the file does not mark one place with one token."
         )
-        analysis = AnalysisPolicy(default_value=AnalysisPolicy.WARN.value)  # type: ignore[attr-defined]
+        analysis = policy_argument()
 
     Output = types.Workflow
 
@@ -47,14 +47,14 @@ class ImportPnml(graphene.Mutation):
         root: Any,
         info: Any,
         pnml: str,
-        analysis: str,
+        analysis: Any,
         id: str | None = None,  # noqa: A002
         initial_place: str | None = None,
     ) -> dict[str, Any]:
         definition = definition_from_pnml(read_pnml(pnml.encode("utf-8", "surrogatepass")), initial_place)
         if id is not None:
             definition["id"] = id
-        warnings = heard(definition, str(getattr(analysis, "value", analysis)))
+        warnings = heard(definition, analysis)
         made = services.create_workflow(definition)
         return {**types.show_workflow(selectors.existing_workflow(made.pk)), "warnings": warnings}
 

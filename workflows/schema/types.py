@@ -48,7 +48,8 @@ class Workflow(graphene.ObjectType):
     created_at = graphene.DateTime(required=True)
     updated_at = graphene.DateTime(required=True)
     warnings = graphene.List(
-        graphene.NonNull(AnalysisWarning), description="What the analysis found; in the reply of createWorkflow only."
+        graphene.NonNull(AnalysisWarning),
+        description="What the analysis found; in the replies of mutations that take a definition only.",
     )
 
 

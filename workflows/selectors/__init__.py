@@ -5,8 +5,10 @@
 `pictures` gathers what a picture shows, `human_tasks` finds what waits for people.
 """
 
-from workflows.selectors.archive import archived_effects, plain
+from workflows.selectors.archive import archived_effects, archived_tokens, plain
+from workflows.selectors.archive import row as archived_row
 from workflows.selectors.cases import (
+    TOKENS_TRIED,
     CaseTransition,
     case,
     cases,
@@ -23,9 +25,11 @@ from workflows.selectors.cases import (
 from workflows.selectors.human_tasks import (
     ESCALATE,
     EXPIRE,
+    USER_LENGTH,
     cases_with_lost_tasks,
     due_tasks,
     existing_task,
+    may_do,
     task,
     tasks,
     tasks_of,
@@ -70,18 +74,22 @@ from workflows.selectors.rows import (
     workflow,
     workflows,
 )
-from workflows.selectors.webhooks import webhook_subscription, webhooks
+from workflows.selectors.webhooks import incoming_webhooks, webhook_subscription, webhook_subscriptions, webhooks
 
 __all__ = [
     "ESCALATE",
     "EXPIRE",
     "HISTORY_MAXIMUM",
     "PAGE_MAXIMUM",
+    "TOKENS_TRIED",
+    "USER_LENGTH",
     "CaseTransition",
     "LogEntry",
     "Picture",
     "TokenState",
     "archived_effects",
+    "archived_row",
+    "archived_tokens",
     "available_transitions",
     "case",
     "cases",
@@ -96,6 +104,7 @@ __all__ = [
     "existing_workflow",
     "final_places_of",
     "fold_log",
+    "incoming_webhooks",
     "known_transition",
     "live_counts",
     "load_histories",
@@ -107,6 +116,7 @@ __all__ = [
     "log_of_workflow",
     "log_writers",
     "marking_counts",
+    "may_do",
     "net_of",
     "open_cases_by_version",
     "page_size",
@@ -128,6 +138,7 @@ __all__ = [
     "value_of",
     "versions",
     "webhook_subscription",
+    "webhook_subscriptions",
     "webhooks",
     "why_not_enabled",
     "workflow",

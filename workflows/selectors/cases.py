@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from django.db.models import Count, Q
 
 from workflows.core.errors import BadInput, CaseNotFound
-from workflows.core.firing import Binding, Reason, find_binding
+from workflows.core.firing import Binding, Reason, find_binding, refusals
 from workflows.core.marking import Marking
 from workflows.core.net import Net, Transition
 from workflows.models import Case, OutboxEffect, Token, WorkflowVersion
@@ -94,18 +94,26 @@ def marking_counts(case: Case) -> dict[str, int]:
     return dict(counted.order_by("place"))
 
 
-def transitions_of_case(case: Case) -> list[CaseTransition]:
-    """Every transition of the case's net, in order of definition, with what it can be fired with now.
+def transitions_of_case(case: Case, limit: int | None = None, after: str | None = None) -> list[CaseTransition]:
+    """Transitions of the case's net, in order of definition, each with what it can be fired with now.
 
-    Left out are the ends of steps that work outside: nobody fires those by name.
+    Left out are the ends of steps that work outside: nobody fires those by name. `limit`: so many, from the one after
+    the transition `after` on; None: all. Of each place the TOKENS_TRIED oldest tokens are tried. Raises BadInput.
     """
     net = net_of(case.version)
     known = [each for each in net.transitions.values() if each.kind != "outcome"]
+    if after is not None:
+        found = next((index for index, each in enumerate(known) if each.id == after), None)
+        if found is None:
+            raise BadInput("after", "must be the id of a transition listed before")
+        known = known[found + 1 :]
+    known = known if limit is None else known[: page_size(limit)]
     if case.archived_at is not None:
         archived = {"kind": "case_archived", "message": "the case is finished and archived"}
         return [CaseTransition(each, (), (archived,)) for each in known]
     shared = shared_cases(case.workflow_id, net)
-    marking, now = load_marking(case.pk, net.places, shared=shared), time.time()
+    watched = frozenset().union(*(net.watched_by(each) for each in known))
+    marking, now = load_marking(case.pk, watched, shared=shared), time.time()
     return [_judge(net, marking, transition, shared, now) for transition in known]
 
 
@@ -141,10 +149,11 @@ def _judge(net: Net, marking: Marking, transition: Transition, shared: Collectio
     for place in transition.source_places:
         for token in () if place in shared else marking.at(place)[:TOKENS_TRIED]:
             found = find_binding(net, transition, marking, token, now)
-            if isinstance(found, Binding):
+            refused = refusals(found) if isinstance(found, Binding) else found
+            if not refused:
                 token_ids.append(token.id)
             elif not reasons:
-                reasons = found
+                reasons = refused
     if not token_ids and not reasons:
         where = " or ".join(f'"{place}"' for place in transition.source_places)
         reasons = [{"kind": "missing_tokens", "message": f"no token lies in {where}", "present": 0}]

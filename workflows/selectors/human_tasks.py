@@ -4,14 +4,17 @@ import uuid
 from datetime import datetime
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from workflows.core.errors import BadInput, TaskNotFound
+from workflows.core.payload import checked_text
 from workflows.models import HumanTask, Token
 from workflows.selectors.rows import page_size
 
 ESCALATE, EXPIRE = "escalate", "expire"
 SETTLED_AT_ONCE = 200
+USER_LENGTH = 150
 STATES = (HumanTask.OPEN, HumanTask.CLAIMED, HumanTask.COMPLETED, HumanTask.CANCELLED, HumanTask.EXPIRED)
 
 
@@ -48,7 +51,7 @@ def tasks(
                 raise BadInput("states", f"{state[:50]!r} is no state; known: {', '.join(STATES)}")
         found = found.filter(state__in=states)
     if user is not None:
-        found = found.filter(tasks_of(user))
+        found = found.filter(tasks_of(checked_text(user, "user", USER_LENGTH)))
     if case_id is not None:
         try:
             found = found.filter(case_id=uuid.UUID(case_id))
@@ -80,8 +83,23 @@ def cases_with_lost_tasks() -> list[uuid.UUID]:
 
 
 def tasks_of(user: str) -> Q:
-    """The condition of those a person has claimed, is assigned to, or may claim."""
+    """The condition of those a person has claimed, may claim, or was assigned when they ended."""
+    free = Q(state=HumanTask.OPEN) & _meant_for(user)
+    ended = Q(assignee=user) & ~Q(state__in=HumanTask.WAITING)
+    return Q(claimed_by=user) | free | ended
+
+
+def may_do(task: HumanTask, user: str) -> bool:
+    """Whether a task, as it is stored, is for this person."""
+    return HumanTask.objects.filter(_meant_for(user), pk=task.pk).exists()
+
+
+def _meant_for(user: str) -> Q:
+    """The one rule of whose a task is: its assignee's, its group's members', or anyone's if it names neither.
+
+    A group that Django does not know has no members here: who they are is left to the caller, so it keeps nobody out.
+    """
     account = get_user_model()._default_manager.filter(username=user, is_active=True).first()
     groups = [] if account is None else list(account.groups.values_list("name", flat=True))
-    free = Q(state=HumanTask.OPEN) & (Q(assignee="", group="") | Q(group__in=groups))
-    return Q(claimed_by=user) | Q(assignee=user) | free
+    unknown = Q(~Exists(Group.objects.filter(name=OuterRef("group")))) & ~Q(group="")
+    return Q(assignee=user) | Q(assignee="", group="") | Q(group__in=groups) | unknown

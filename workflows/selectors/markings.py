@@ -16,7 +16,7 @@ from django.db.models import Q
 
 from workflows.core.ending import final_places
 from workflows.core.errors import UnknownTransition
-from workflows.core.firing import Binding, Reason, available, find_binding
+from workflows.core.firing import Binding, Reason, available, find_binding, refusals
 from workflows.core.marking import Change, Marking, fold
 from workflows.core.marking import Token as TokenValue
 from workflows.core.net import Net, Transition
@@ -68,7 +68,7 @@ def why_not_enabled(token_id: str, transition_id: str) -> list[Reason]:
             {"kind": "token_consumed", "message": f'the token was consumed in "{found.place}"', "place": found.place}
         ]
     binding = find_binding(net, transition, marking, value, time.time())
-    return [] if isinstance(binding, Binding) else binding
+    return refusals(binding) if isinstance(binding, Binding) else binding
 
 
 def known_transition(net: Net, workflow_id: str, transition_id: str) -> Transition:

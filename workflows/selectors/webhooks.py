@@ -2,7 +2,10 @@
 
 import uuid
 
+from django.db.models import QuerySet
+
 from workflows.models import IncomingWebhook, WebhookSubscription
+from workflows.selectors.rows import page_size
 
 
 def webhook_subscription(subscription_id: str) -> WebhookSubscription | None:
@@ -15,3 +18,13 @@ def webhook_subscription(subscription_id: str) -> WebhookSubscription | None:
 def webhooks() -> tuple[list[IncomingWebhook], list[WebhookSubscription]]:
     """All of them, in and out, by name."""
     return list(IncomingWebhook.objects.order_by("name")), list(WebhookSubscription.objects.order_by("name"))
+
+
+def incoming_webhooks(limit: int) -> QuerySet[IncomingWebhook]:
+    """By name, at most `limit`. Raises BadInput."""
+    return IncomingWebhook.objects.order_by("name")[: page_size(limit)]
+
+
+def webhook_subscriptions(limit: int) -> QuerySet[WebhookSubscription]:
+    """By name, at most `limit`. Raises BadInput."""
+    return WebhookSubscription.objects.order_by("name")[: page_size(limit)]

@@ -5,7 +5,8 @@ tokens, `cascade` what then fires by itself, `shared` the places that cases shar
 outside, `effects` ends and asks for work outside, `subworkflows` lets a case be a step of another, `places` says which
 places ask for work, `human_tasks` lets people do theirs, `webhooks` takes messages and `webhook_events` sends them,
 `seeds` holds the two workflows that exist from the start, `journal` appends to the log, `life` says when a case is
-finished, `archive` moves finished cases out of the way, `rebuild` makes the token rows anew from the log.
+finished, `archive` moves finished cases out of the way and `restore` brings them back, `rebuild` makes the token rows
+anew from the log.
 """
 
 from workflows.services.archive import Archived, archive_case, archive_finished
@@ -24,6 +25,7 @@ from workflows.services.human_tasks import (
 from workflows.services.migration import CaseMigration, MigrationPage, migrate_cases
 from workflows.services.places import attach_action, detach_action
 from workflows.services.rebuild import CaseCheck, rebuild_case
+from workflows.services.restore import restore_case
 from workflows.services.seeds import seed_workflows
 from workflows.services.signals import Moved, signal
 from workflows.services.webhook_events import forget_effects, tell_subscribers
@@ -32,6 +34,8 @@ from workflows.services.webhooks import (
     WebhookNotFound,
     add_incoming_webhook,
     add_webhook_subscription,
+    check_incoming_webhook,
+    check_webhook_subscription,
     enable_webhook,
     forget_receipts,
     open_secret,
@@ -57,6 +61,8 @@ __all__ = [
     "archive_finished",
     "attach_action",
     "cancel_lost_tasks",
+    "check_incoming_webhook",
+    "check_webhook_subscription",
     "claim_task",
     "complete",
     "complete_task",
@@ -76,6 +82,7 @@ __all__ = [
     "rebuild_case",
     "release_task",
     "remove_webhook",
+    "restore_case",
     "retry_now",
     "seed_workflows",
     "settle_tasks",

@@ -3,7 +3,8 @@
 One transaction a case, under its lock: the log in stretches, the tokens and the effects are written to the archive,
 then their rows are deleted, then the case is marked. A crash leaves the case whole on one side or the other; doing it
 again changes nothing. The case's own row stays, and so do its id, state and times. What is archived can be read
-(`selectors/archive.py`) and never changes again. Left alone: a case with work outside that has not ended.
+(`selectors/archive.py`) and does not change, unless it is brought back whole (`restore.py`). Left alone: a case with
+work outside that has not ended.
 """
 
 import uuid
@@ -14,6 +15,7 @@ from itertools import groupby
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from workflows import selectors
 from workflows.core.packing import pack
@@ -48,8 +50,9 @@ class Archived:
 def archive_finished(
     before: datetime, now: datetime, limit: int, after: tuple[datetime, uuid.UUID] | None = None
 ) -> Archived:
-    """Archive the cases that finished before a time, the longest finished first, at most `limit` of them."""
-    found = Case.objects.filter(state=Case.FINISHED, archived_at__isnull=True, finished_at__lt=before)
+    """Archive cases that finished, or came back, before a time: the longest finished first, at most `limit` of them."""
+    rested = Q(restored_at__isnull=True) | Q(restored_at__lt=before)
+    found = Case.objects.filter(rested, state=Case.FINISHED, archived_at__isnull=True, finished_at__lt=before)
     if after is not None:
         found = found.filter(finished_at__gte=after[0]).exclude(finished_at=after[0], id__lte=after[1])
     due = [(at, pk) for at, pk in found.order_by("finished_at", "id").values_list("finished_at", "pk")[:limit] if at]

@@ -2,9 +2,8 @@
 
 Each function is one transaction that locks the case first, as all writers do; so of two people who complete a task at
 the same time one succeeds and the other raises TaskConflict. Whoever completes it ends the step's effect in the same
-transaction. Each change of a task is an entry of the log, which live views show. Who may do a task: its assignee, and
-members of its group; anyone if it names neither. A group that Django does not know is left to the caller to check.
-Next: `actions/human.py`, `selectors/human_tasks.py`.
+transaction. Each change of a task is an entry of the log, which live views show. Who may do a task is said by one rule
+for lists and for claims, in `selectors/human_tasks.py`. Next: `actions/human.py`.
 """
 
 import logging
@@ -13,8 +12,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils import timezone
 
@@ -35,7 +32,6 @@ from workflows.services import effects
 from workflows.services.journal import lock_case
 from workflows.services.task_log import cancel_left, record
 
-USER_LENGTH = 150
 logger = logging.getLogger(__name__)
 
 
@@ -81,7 +77,7 @@ def claim_task(task_id: str, user: str, *, anyone: bool = False) -> HumanTask:
 
     Raises TaskNotFound, TaskConflict, TaskNotYours, BadInput.
     """
-    user = checked_text(user, "user", USER_LENGTH)
+    user = checked_text(user, "user", selectors.USER_LENGTH)
     with transaction.atomic():
         case, task = _locked(task_id)
         gone = _gone(case, task)
@@ -98,7 +94,7 @@ def claim_task(task_id: str, user: str, *, anyone: bool = False) -> HumanTask:
 
 def release_task(task_id: str, user: str, *, anyone: bool = False) -> HumanTask:
     """Give a claimed task back; an open one stays as it is. Raises TaskNotFound, TaskConflict, BadInput."""
-    user = checked_text(user, "user", USER_LENGTH)
+    user = checked_text(user, "user", selectors.USER_LENGTH)
     with transaction.atomic():
         case, task = _locked(task_id)
         gone = _gone(case, task)
@@ -120,7 +116,7 @@ def complete_task(
     The same answer by the same person once more changes nothing. Raises TaskNotFound, TaskConflict, TaskNotYours,
     FormInvalid with paths, BadInput.
     """
-    user, given = checked_text(user, "user", USER_LENGTH), checked_object(answer, "data")
+    user, given = checked_text(user, "user", selectors.USER_LENGTH), checked_object(answer, "data")
     with transaction.atomic():
         case, task = _locked(task_id)
         if (task.state, task.completed_by, task.result) == (HumanTask.COMPLETED, user, given):
@@ -224,18 +220,10 @@ def _check_waiting(task: HumanTask) -> None:
 
 
 def _check_may(task: HumanTask, user: str, anyone: bool) -> None:
-    if anyone or user == task.assignee or not (task.assignee or task.group):
-        return
-    if task.group and _in_group(user, task.group):
+    if anyone or selectors.may_do(task, user):
         return
     meant = " or ".join(filter(None, (task.assignee, f"group {task.group}" if task.group else "")))
     raise TaskNotYours(f"Task {task.pk} is for {meant}, not for {user}.", taskId=str(task.pk))
-
-
-def _in_group(user: str, group: str) -> bool:
-    if not Group.objects.filter(name=group).exists():
-        return True
-    return get_user_model()._default_manager.filter(username=user, is_active=True, groups__name=group).exists()
 
 
 def _taken(task: HumanTask) -> TaskConflict:

@@ -177,7 +177,7 @@ def _effects_of_steps(case: Case, change: Change, now: datetime) -> list[OutboxE
     produced, effects = {token.id: token for token in change.produced}, []
     for request in change.requests:
         step = selectors.net_of(case.version).steps[request.step]
-        asked = {"input": dict(request.input), "settings": dict(step.work.settings)}
+        asked = {"input": dict(request.input), "settings": dict(request.settings)}
         more = {"kind": step.kind, "reference": step.work.reference, "max_attempts": step.retries.attempts}
         effects.append(_effect(case, produced[request.token_id], now, step=step.id, payload=asked, **more))
     return effects

@@ -12,23 +12,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.db.models import Model
 from django.utils import timezone
 
 from billing.core import sealing
 from workflows import selectors
 from workflows.core.errors import BadInput, WorkflowError
 from workflows.core.payload import checked_object, checked_text
-from workflows.core.webhooks import SECRET_BYTES, is_secret, new_secret, verify
+from workflows.core.webhooks import SECRET_BYTES, check_url, is_secret, new_secret, verify
 from workflows.models import Firing, IncomingWebhook, WebhookReceipt, WebhookSubscription
 from workflows.services.firing import create_token, fire
 from workflows.services.signals import signal
 
 PURPOSE = "circuit-breaker webhooks v1"
-NAME_LENGTH, URL_LENGTH = 100, 500
+NAME_LENGTH = 100
 RECEIPTS_KEPT = timedelta(days=30)
 FORGOTTEN_AT_ONCE = 500
 MOST_BYTES = 1_000_000
@@ -75,30 +75,36 @@ def add_incoming_webhook(
 
     Raises BadInput, WorkflowNotFound, UnknownTransition.
     """
-    checked_text(name, "name", NAME_LENGTH)
+    check_incoming_webhook(name, workflow_id, transition, signal, token_field, secret)
+    secret = secret or new_secret(os.urandom(SECRET_BYTES))
+    row = IncomingWebhook(
+        name=name,
+        workflow_id=workflow_id,
+        transition=transition,
+        signal=signal,
+        token_field=token_field,
+        sealed=sealing.seal(secret, settings.SECRET_KEY, PURPOSE),
+        created_at=timezone.now(),
+    )
+    _insert(row)
+    return row, secret
+
+
+def check_incoming_webhook(
+    name: str, workflow_id: str, transition: str, signal: str, token_field: str, secret: str | None
+) -> None:
+    """Raises what `add_incoming_webhook` does, and makes nothing: for forms."""
+    _check_name(name, IncomingWebhook)
     checked_text(token_field, "tokenField")
     if signal:
         checked_text(signal, "signal")
     if signal and transition:
         raise BadInput("signal", "a message is either a signal or fires a transition")
-    secret = _secret(secret)
+    _check_secret(secret)
     workflow = selectors.existing_workflow(workflow_id)
     if transition:
         assert workflow.current is not None
         selectors.known_transition(selectors.net_of(workflow.current), workflow_id, transition)
-    with transaction.atomic():
-        if IncomingWebhook.objects.filter(name=name).exists():
-            raise BadInput("name", f"there is an incoming webhook {name!r} already")
-        row = IncomingWebhook.objects.create(
-            name=name,
-            workflow=workflow,
-            transition=transition,
-            signal=signal,
-            token_field=token_field,
-            sealed=sealing.seal(secret, settings.SECRET_KEY, PURPOSE),
-            created_at=timezone.now(),
-        )
-    return row, secret
 
 
 def add_webhook_subscription(
@@ -111,25 +117,32 @@ def add_webhook_subscription(
     secret: str | None = None,
 ) -> tuple[WebhookSubscription, str]:
     """From now on the address is told of these kinds of entries; with its secret. Raises BadInput, WorkflowNotFound."""
-    checked_text(name, "name", NAME_LENGTH)
+    check_webhook_subscription(name, url, workflow_id, events, secret)
+    secret = secret or new_secret(os.urandom(SECRET_BYTES))
+    row = WebhookSubscription(
+        name=name,
+        url=url,
+        workflow_id=workflow_id,
+        events=list(events),
+        sealed=sealing.seal(secret, settings.SECRET_KEY, PURPOSE),
+        private_address=private_address,
+        after=selectors.log_end(0)[0],
+        created_at=timezone.now(),
+    )
+    _insert(row)
+    return row, secret
+
+
+def check_webhook_subscription(
+    name: str, url: str, workflow_id: str | None, events: Sequence[str], secret: str | None
+) -> None:
+    """Raises what `add_webhook_subscription` does, and makes nothing: for forms."""
+    _check_name(name, WebhookSubscription)
     check_url(url)
     check_events(events)
-    secret = _secret(secret)
-    workflow = None if workflow_id is None else selectors.existing_workflow(workflow_id)
-    with transaction.atomic():
-        if WebhookSubscription.objects.filter(name=name).exists():
-            raise BadInput("name", f"there is an outgoing webhook {name!r} already")
-        row = WebhookSubscription.objects.create(
-            name=name,
-            url=url,
-            workflow=workflow,
-            events=list(events),
-            sealed=sealing.seal(secret, settings.SECRET_KEY, PURPOSE),
-            private_address=private_address,
-            after=selectors.log_end(0)[0],
-            created_at=timezone.now(),
-        )
-    return row, secret
+    _check_secret(secret)
+    if workflow_id is not None:
+        selectors.existing_workflow(workflow_id)
 
 
 def remove_webhook(name: str) -> None:
@@ -137,14 +150,24 @@ def remove_webhook(name: str) -> None:
     for model in (IncomingWebhook, WebhookSubscription):
         if model._default_manager.filter(name=name).delete()[0]:
             return
-    raise WebhookNotFound(f"There is no webhook {name!r}.", name=name)
+    raise _not_found(name)
 
 
 def enable_webhook(webhook_id: str, enabled: bool) -> None:
-    """Switch a webhook on or off; what happens while an outgoing one is off it is never told of."""
-    IncomingWebhook.objects.filter(pk=webhook_id).update(enabled=enabled)
-    outgoing = WebhookSubscription.objects.filter(pk=webhook_id, enabled=not enabled)
-    outgoing.update(enabled=enabled, after=selectors.log_end(0)[0])
+    """Switch a webhook on or off; what happens while an outgoing one is off it is never told of.
+
+    Raises WebhookNotFound (also for what is no UUID).
+    """
+    try:
+        wanted = uuid.UUID(webhook_id)
+    except ValueError:
+        raise _not_found(webhook_id) from None
+    if IncomingWebhook.objects.filter(pk=wanted).update(enabled=enabled):
+        return
+    outgoing = WebhookSubscription.objects.filter(pk=wanted)
+    switched = outgoing.filter(enabled=not enabled).update(enabled=enabled, after=selectors.log_end(0)[0])
+    if not switched and not outgoing.exists():
+        raise _not_found(webhook_id)
 
 
 def take_message(webhook_id: str, headers: Mapping[str, str], body: bytes, now: datetime) -> Taken:
@@ -207,19 +230,6 @@ def open_secret(sealed: str) -> str:
         ) from None
 
 
-def check_url(url: str) -> str:
-    """Raises BadInput."""
-    checked_text(url, "url", URL_LENGTH)
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and not parts.username and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise BadInput("url", "must be http(s)://host/…, without a password")
-    return url
-
-
 def check_events(events: Sequence[str]) -> None:
     """Raises BadInput."""
     for event in events:
@@ -227,10 +237,31 @@ def check_events(events: Sequence[str]) -> None:
             raise BadInput("events", f"{str(event)[:50]!r} is not known; known: {', '.join(Firing.KINDS)}")
 
 
-def _secret(given: str | None) -> str:
+def _not_found(webhook: str) -> WebhookNotFound:
+    return WebhookNotFound(f"There is no webhook {webhook[:200]!r}.", webhook=webhook[:200])
+
+
+def _check_name(name: str, model: type[Model]) -> None:
+    checked_text(name, "name", NAME_LENGTH)
+    if model._default_manager.filter(name=name).exists():
+        raise _taken(name, model)
+
+
+def _check_secret(given: str | None) -> None:
     if given is not None and not is_secret(given):
         raise BadInput("secret", "must be whsec_ and the base64 of 24 to 64 bytes")
-    return given or new_secret(os.urandom(SECRET_BYTES))
+
+
+def _insert(row: Model) -> None:
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError:  # another was made under this name since it was checked
+        raise _taken(str(row), type(row)) from None
+
+
+def _taken(name: str, model: type[Model]) -> BadInput:
+    return BadInput("name", f"there is an {model._meta.verbose_name} {name!r} already")
 
 
 def _existing(webhook_id: str) -> IncomingWebhook:

@@ -7,7 +7,6 @@ in the query, as configured (`azure_version.py`). Reasoning models refuse `max_t
 Source: https://learn.microsoft.com/azure/ai-foundry/openai/reference
 """
 
-import re
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ import msgspec
 from billing.core.pricing import Usage
 from llm.core.azure_version import query_of
 from llm.core.dialects import openai
+from llm.core.dialects.reasoning_models import reasons
 from llm.core.dialects.translation import Outgoing
 from llm.core.errors import ProviderError
 from llm.core.operations import Attempt, StreamDecoder
@@ -23,8 +23,6 @@ from llm.core.operations.members import rewrite
 from llm.core.operations.operation import Changes
 from llm.core.request_fit import fit
 from llm.core.snapshot import Provider
-
-REASONING = re.compile(r"o\d|gpt-5")
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -51,7 +49,7 @@ def path(provider: Provider, deployment: str, operation: str) -> str:
 
 def _limit(attempt: Attempt) -> Changes:
     """`max_tokens` under the name that reasoning models know."""
-    if attempt.operation.path != "/chat/completions" or not REASONING.match(attempt.deployment.model.upstream):
+    if attempt.operation.path != "/chat/completions" or not reasons(attempt.deployment.model.upstream):
         return {}
     given: dict[str, Any] = _members.decode(attempt.body)
     if "max_tokens" not in given:

@@ -19,9 +19,10 @@ from llm.core.dialects.crossing import EVENT_STREAM
 from llm.core.dialects.translation import DeltaDecoder, Outgoing, Target, Translator
 from llm.core.errors import UNSUPPORTED, InvalidRequest, LlmError, ProviderError, redact_error
 from llm.core.operations import Attempt
+from llm.core.operations.estimate import tokens_in
 from llm.core.operations.usage import with_cost
+from llm.core.request_json import TOO_DEEP
 
-LETTERS_PER_TOKEN = 4
 MAX_DROPPED_BYTES = 1_000
 DROPPED = b": x-circuit-breaker-dropped: %b\n"
 """A comment in front of a stream's last events: its head had left when the answer turned out to hold such things."""
@@ -57,11 +58,11 @@ class Bridge:
     def addresses(self, attempt: Attempt) -> tuple[str, ...]:
         if not self.wants_bytes or b"http" not in attempt.body or b"image" not in attempt.body:
             return ()
-        found = [image.url for image in _images(self._client.read(attempt.body)) if image.url is not None]
+        found = [image.url for image in _images(self._read(attempt)) if image.url is not None]
         return tuple(dict.fromkeys([url for url in found if not self._stays(url)]))
 
     def encode(self, attempt: Attempt) -> Outgoing:
-        conversation = self._client.read(attempt.body)
+        conversation = self._read(attempt)
         if attempt.images:
             conversation = _with_bytes(conversation, attempt.images)
         model = attempt.deployment.model
@@ -76,16 +77,25 @@ class Bridge:
                 outgoing = self._adapt(attempt, outgoing)
         except InvalidRequest as error:
             raise self._in_the_clients_words(error) from None
+        except RecursionError:
+            raise InvalidRequest(TOO_DEEP) from None
         headers = outgoing.headers
         headers.pop("content-type", None)  # every request to a provider has it
-        dropped = tuple([self._client.field(name) for name in outgoing.dropped])
-        return Outgoing(outgoing.path, headers, outgoing.body, dropped)
+        theirs = frozenset(conversation.unknown)  # named by the client's wire itself
+        dropped = dict.fromkeys([name if name in theirs else self._client.names.of(name) for name in outgoing.dropped])
+        return Outgoing(outgoing.path, headers, outgoing.body, tuple(dropped))
+
+    def _read(self, attempt: Attempt) -> Conversation:
+        try:
+            return self._client.read(attempt.body)
+        except RecursionError:
+            raise InvalidRequest(TOO_DEEP) from None
 
     def _in_the_clients_words(self, error: InvalidRequest) -> InvalidRequest:
         """The refusal with the client's own name of the field."""
         named = error.param
         if named is not None:
-            error.param = self._client.field(named)
+            error.param = self._client.names.of(named)
             error.message = error.message.replace(f"`{named}", f"`{error.param}", 1)
         return error
 
@@ -169,7 +179,7 @@ class BridgedStream:
 
     def estimate_output(self) -> int:
         """Four letters of content to a token, and at least a token for each piece."""
-        return max(self._pieces, (self._letters + LETTERS_PER_TOKEN - 1) // LETTERS_PER_TOKEN)
+        return max(self._pieces, tokens_in(self._letters))
 
     def failure(self, error: LlmError) -> bytes:
         return self._writer.failure(error)

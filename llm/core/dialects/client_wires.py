@@ -14,7 +14,8 @@ from billing.core.pricing import Usage
 from llm.core import sse
 from llm.core.conversation import Conversation, Reply
 from llm.core.deltas import Delta
-from llm.core.dialects import anthropic_messages, google_contents, openai_chat, openai_responses
+from llm.core.dialects import anthropic_messages, client_names, google_contents, openai_chat, openai_responses
+from llm.core.dialects.client_names import Names
 from llm.core.errors import LlmError
 from llm.core.operations import Attempt
 from llm.core.operations.usage import cost_told
@@ -53,8 +54,9 @@ class ClientWire(Protocol):
         """Raises InvalidRequest, naming the field."""
         ...
 
-    def field(self, name: str) -> str:
-        """A field that a provider's rules name, in OpenAI's chat words, as this wire's clients know it."""
+    @property
+    def names(self) -> Names:
+        """What its clients call the fields of a request."""
         ...
 
     def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
@@ -67,13 +69,11 @@ class ClientWire(Protocol):
 class ChatCompletions:
     """OpenAI's chat completions."""
 
+    names = client_names.CHAT
     usage_member = "usage"
 
     def read(self, body: bytes) -> Conversation:
         return openai_chat.read(body)
-
-    def field(self, name: str) -> str:
-        return name
 
     def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
         return openai_chat.write(reply, f"chatcmpl-{attempt.id}", attempt.created, attempt.deployment.model.upstream)
@@ -102,13 +102,11 @@ class Chunks(openai_chat.ChunkWriter):
 class Messages:
     """Anthropic's messages."""
 
+    names = client_names.MESSAGES
     usage_member = "usage"
 
     def read(self, body: bytes) -> Conversation:
         return anthropic_messages.read(body)
-
-    def field(self, name: str) -> str:
-        return anthropic_messages.field(name)
 
     def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
         return anthropic_messages.write(reply, f"msg_{attempt.id}", attempt.deployment.model.upstream)
@@ -131,13 +129,11 @@ class MessageEvents(anthropic_messages.EventWriter):
 class Contents:
     """Gemini's generateContent."""
 
+    names = client_names.CONTENTS
     usage_member = "usageMetadata"
 
     def read(self, body: bytes) -> Conversation:
         return google_contents.read(body)
-
-    def field(self, name: str) -> str:
-        return google_contents.field(name)
 
     def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
         return google_contents.write(reply, attempt.id, attempt.deployment.model.upstream)
@@ -160,13 +156,11 @@ class ContentChunks(google_contents.ChunkWriter):
 class Responses:
     """OpenAI's responses."""
 
+    names = client_names.RESPONSES
     usage_member = "usage"
 
     def read(self, body: bytes) -> Conversation:
         return openai_responses.read(body)
-
-    def field(self, name: str) -> str:
-        return openai_responses.field(name)
 
     def write(self, attempt: Attempt, reply: Reply) -> tuple[bytes, tuple[str, ...]]:
         return openai_responses.write(reply, _head(attempt))

@@ -14,9 +14,10 @@ from billing.core.pricing import Usage
 from llm.core.conversation import Audio, Conversation, File, Image, Native, Part, Tool, ToolCall, ToolResult
 from llm.core.dialects import anthropic_messages
 from llm.core.dialects.translation import Outgoing
-from llm.core.errors import ProviderError
+from llm.core.errors import InvalidRequest, ProviderError
 from llm.core.operations import Attempt, StreamDecoder
-from llm.core.operations.estimate import BYTES_PER_TOKEN
+from llm.core.operations.estimate import tokens_in
+from llm.core.request_json import TOO_DEEP
 
 PER_MESSAGE = 3
 PER_IMAGE = 1_600
@@ -34,7 +35,10 @@ class Counted:
 
     def answer(self, attempt: Attempt) -> bytes:
         """Raises InvalidRequest."""
-        return msgspec.json.encode({"input_tokens": tokens(anthropic_messages.read(attempt.body))})
+        try:
+            return msgspec.json.encode({"input_tokens": tokens(anthropic_messages.read(attempt.body))})
+        except RecursionError:
+            raise InvalidRequest(TOO_DEEP) from None
 
     def addresses(self, attempt: Attempt) -> tuple[str, ...]:
         return ()
@@ -61,7 +65,7 @@ def tokens(conversation: Conversation) -> int:
             more, flat = _part(part)
             written, fixed = written + more, fixed + flat
     written += sum([_tool(tool) for tool in conversation.tools])
-    return fixed + (written + BYTES_PER_TOKEN - 1) // BYTES_PER_TOKEN
+    return fixed + tokens_in(written)
 
 
 def _part(part: Part) -> tuple[int, int]:

@@ -17,9 +17,9 @@ from llm.core.dialects import google, google_contents
 from llm.core.dialects.google.decoding import usage_of
 from llm.core.dialects.google.wire import UsageMetadata, chunk_of
 from llm.core.dialects.translation import Outgoing
-from llm.core.errors import LlmError, ProviderBroken, ProviderError, redact_error
+from llm.core.errors import LlmError, ProviderError, redact_error
 from llm.core.operations import Attempt
-from llm.core.operations.estimate import BYTES_PER_TOKEN
+from llm.core.operations.estimate import tokens_in
 from llm.core.operations.members import rewrite
 from llm.core.operations.usage import with_cost
 from llm.core.request_fit import fit
@@ -114,10 +114,7 @@ class Events:
         return b"".join([self._priced(event, data, usage) for event, data in sse.events(self._held)])
 
     def feed(self, data: bytes) -> bytes:
-        try:
-            block = self._cutter.feed(data)
-        except sse.EventTooLarge as error:
-            raise ProviderBroken(str(error)) from None
+        block = self._cutter.feed(data)
         return self._pass(block) if block else b""
 
     def finish(self) -> bytes:
@@ -130,7 +127,7 @@ class Events:
     def estimate_output(self) -> int:
         """Four bytes of what the events hold beside what the first has around its text; at least one for each."""
         content = self._bytes - self._pieces * self._envelope
-        return max(self._pieces, (content + BYTES_PER_TOKEN - 1) // BYTES_PER_TOKEN)
+        return max(self._pieces, tokens_in(content))
 
     def failure(self, error: LlmError) -> bytes:
         return google_contents.error_event(error)

@@ -40,6 +40,21 @@ def wrapped(part: Thinking | ThinkingDelta) -> str:
     return PREFIX + base64.urlsafe_b64encode(seal).decode()
 
 
+class Identities:
+    """Ids of the reasoning in one streamed answer, by its part: a seal may come in a later piece than its id."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], str | None] = {}
+
+    def with_id(self, delta: ThinkingDelta) -> ThinkingDelta:
+        """The same piece, with the id of its part."""
+        place = (delta.choice, delta.part)
+        known = self._known[place] = delta.id or self._known.get(place)
+        return delta if known == delta.id else msgspec.structs.replace(delta, id=known)
+
+
 def unsealed(text: str, content: str | None, identity: str | None, where: str) -> Thinking:
     """The way back. Raises InvalidRequest for a seal that is not whole."""
     if content is None:

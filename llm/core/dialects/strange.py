@@ -1,13 +1,16 @@
 """Members of a request that nobody here knows, by path, for `x-circuit-breaker-dropped`: nothing is lost in silence.
 
 Each client's wire lists the members it reads of each object, as a `Known`; what else stands there is named. An object
-that is all known costs one comparison of sets. Members that are null ask for nothing. Next file: `seals.py`.
+that is all known costs one comparison of sets. Members that are null or an empty list ask for nothing.
+Next file: `seals.py`.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Union
 
 import msgspec
+
+NOTHING: tuple[Any, ...] = (None, [])
 
 
 class Known:
@@ -39,9 +42,9 @@ class ByType:
 Shape = Union[Known, ByType]  # noqa: UP007 (named in quotes above)
 
 
-def of(struct: type[msgspec.Struct], **nested: Shape) -> Known:
-    """The members of a Struct."""
-    return Known(*struct.__struct_fields__, **nested)
+def of(struct: type[msgspec.Struct], *names: str, **nested: Shape) -> Known:
+    """The members of a Struct, and `names` beside them."""
+    return Known(*struct.__struct_fields__, *names, **nested)
 
 
 def strange(given: Any, shape: Shape, where: str = "") -> Iterator[str]:
@@ -57,7 +60,7 @@ def strange(given: Any, shape: Shape, where: str = "") -> Iterator[str]:
         return
     begin = f"{where}." if where else ""
     if not isinstance(known, Partly) and not given.keys() <= known.all:
-        yield from (f"{begin}{name}" for name in sorted(given.keys() - known.all) if given[name] is not None)
+        yield from (f"{begin}{name}" for name in sorted(given.keys() - known.all) if given[name] not in NOTHING)
     for name, inner in known.nested:
         value = given.get(name)
         if value and not isinstance(value, str):

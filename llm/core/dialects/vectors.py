@@ -20,9 +20,9 @@ from llm.core.conversation import cannot
 from llm.core.dialects.translation import Outgoing, broken
 from llm.core.errors import InvalidRequest, ProviderBroken, ProviderError
 from llm.core.operations import Attempt, StreamDecoder
+from llm.core.operations.estimate import BYTES_PER_TOKEN
 from llm.core.operations.usage import with_cost
 
-BYTES_PER_TOKEN = 4
 MOST_TEXTS = 2_048
 """To embed in one call that takes several requests, as many as OpenAI takes.
 Source: https://platform.openai.com/docs/api-reference/embeddings/create"""

@@ -13,7 +13,7 @@ from billing.core.pricing import Usage
 from llm.core import sse
 from llm.core.errors import LlmError, ProviderBroken, ProviderError
 from llm.core.errors import body as error_body
-from llm.core.operations.estimate import tokens_written
+from llm.core.operations.estimate import tokens_in, tokens_written
 from llm.core.operations.members import given
 from llm.core.operations.operation import Attempt, DecodeError
 from llm.core.operations.usage import WireUsage, buckets, in_buckets, with_cost
@@ -127,10 +127,7 @@ class Chunks:
         """Bytes of the first event: what an event costs without content, nearly."""
 
     def feed(self, data: bytes) -> bytes:
-        try:
-            block = self._cutter.feed(data)
-        except sse.EventTooLarge as error:
-            raise ProviderBroken(str(error)) from None
+        block = self._cutter.feed(data)
         return self._pass(block) if block else b""
 
     def finish(self) -> bytes:
@@ -143,7 +140,7 @@ class Chunks:
         """Four bytes of content to a token, and at least a token for each event but the first and the last."""
         content = self.bytes_out - self.events * self.first
         empty = 2 if self.done or self.finished else 1
-        return max(self.events - empty, (content + 3) // 4, 0)
+        return max(self.events - empty, tokens_in(content), 0)
 
     def failure(self, error: LlmError) -> bytes:
         return b"data: " + error_body(error) + b"\n\n"

@@ -1,7 +1,7 @@
-"""How many tokens a provider's answer had that does not say: four bytes of what the model wrote to a token, rounded up.
+"""How many tokens an answer or a request had where nobody says: four bytes of text to a token, rounded up.
 
-Counted are all texts, reasoning, tool names and arguments, and not the JSON they are wrapped in. For English text four
-bytes are close to a token of today's tokenizers; other scripts and code take more tokens than this says.
+Counted of an answer are all texts, reasoning, tool names and arguments, and not the JSON they are wrapped in. For
+English text four bytes are close to a token of today's tokenizers; other scripts and code take more than this says.
 """
 
 from collections.abc import Iterable
@@ -24,9 +24,14 @@ NOT_WRITTEN = frozenset(
 """Members that hold text which is not the model's."""
 
 
+def tokens_in(size: int) -> int:
+    """Of so many bytes, or letters where only those are known: rounded up."""
+    return (size + BYTES_PER_TOKEN - 1) // BYTES_PER_TOKEN
+
+
 def tokens_written(parts: Iterable[object]) -> int:
     """Of the choices or output items of an answer, decoded."""
-    return (sum(map(_bytes_written, parts)) + BYTES_PER_TOKEN - 1) // BYTES_PER_TOKEN
+    return tokens_in(sum(map(_bytes_written, parts)))
 
 
 def _bytes_written(part: object) -> int:

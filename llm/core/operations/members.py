@@ -14,25 +14,14 @@ from msgspec import UNSET, Raw
 
 from llm.core.errors import InvalidRequest
 from llm.core.operations.operation import Changes, Request, StreamOptions
+from llm.core.request_json import TOO_DEEP, decoded, not_json
 
 MAX_MODEL_NAME = 512
 ESCAPED_LETTER = re.compile(rb"\\u00[67]")
 """A lower-case ASCII letter written as an escape: a member's name may hide in it."""
 MODEL_MEMBER = re.compile(rb'"model"\s*:\s*')
-LOCATION = re.compile(r" - at `\$\.?(.*)`$")
-BACKTICKED = re.compile(r"`([^`]*)`$")
 KEY = re.compile(rb'[ \t\r\n]*([{,])[ \t\r\n]*("(?:[^"\\]|\\.)*")[ \t\r\n]*:[ \t\r\n]*')
 CLOSING = re.compile(rb"[ \t\r\n]*\}[ \t\r\n]*")
-EXPECTED = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
-BOUND = re.compile(r"Expected `([^`]+)` (>=|<=) (\S+)")
-PLAIN = {
-    "str": "a string",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "an object",
-}
 INCLUDE_USAGE = b'{"include_usage":true}'
 
 _encoder = msgspec.json.Encoder()
@@ -42,14 +31,7 @@ Read = TypeVar("Read", bound=Request)
 
 def decode(decoder: msgspec.json.Decoder[Read], body: bytes) -> Read:
     """Read a request body. Raises InvalidRequest."""
-    try:
-        request = decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise _explain(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(_not_json(body, error)) from None
-    except RecursionError:
-        raise InvalidRequest("The request body is nested too deeply.") from None
+    request = decoded(decoder, body)
     if not 0 < len(request.model) <= MAX_MODEL_NAME:
         raise InvalidRequest(f"`model` must be a name of 1 to {MAX_MODEL_NAME} characters.", "model")
     return request
@@ -108,9 +90,9 @@ def _take_apart(body: bytes) -> dict[str, Raw]:
     try:
         return _members.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(_not_json(body, error)) from None
+        raise InvalidRequest(not_json(body, error)) from None
     except RecursionError:  # at the very limit: a few calls earlier it could still be read
-        raise InvalidRequest("The request body is nested too deeply.") from None
+        raise InvalidRequest(TOO_DEEP) from None
 
 
 def _places(body: bytes, members: dict[str, Raw]) -> list[tuple[str, int, int, int]] | None:
@@ -207,41 +189,3 @@ def _append(body: bytes, changes: Changes) -> bytes:
     if not added:
         return body
     return body[: body.rindex(b"}")] + added + b"}"
-
-
-def _explain(problem: str) -> InvalidRequest:
-    """msgspec's message as one that names the parameter."""
-    found = LOCATION.search(problem)
-    where = found.group(1) if found else ""
-    what = problem[: found.start()] if found else problem
-    named = BACKTICKED.search(what)
-    if named is not None and what.startswith(("Object missing required field", "Object contains unknown field")):
-        where = f"{where}.{named.group(1)}" if where else named.group(1)
-        what = "it is required" if "missing" in what else "there is no such field here"
-    if not where:
-        return InvalidRequest(f"The request body must be a JSON object: it {plain(what)}.")
-    return InvalidRequest(f"`{where}`: {plain(what)}.", where)
-
-
-def _not_json(body: bytes, error: Exception) -> str:
-    """Why the body cannot be read, in words of who sent it."""
-    if not body.strip():
-        return "The request body is empty; a JSON object is expected."
-    if "truncated" in str(error):
-        return "The request body is not valid JSON: it ends in the middle. Was it sent whole?"
-    return f"The request body is not valid JSON: {error}."
-
-
-def plain(what: str) -> str:
-    """msgspec's words for what is wrong with a value, as a person says them."""
-    other = EXPECTED.fullmatch(what)
-    if other is not None:
-        return f"must be {_words(other[1])}, not {_words(other[2])}"
-    bound = BOUND.fullmatch(what)
-    if bound is not None:
-        return f"must be {_words(bound[1])} {'of at least' if bound[2] == '>=' else 'of at most'} {bound[3]}"
-    return f"{what[0].lower()}{what[1:]}"
-
-
-def _words(types: str) -> str:
-    return " or ".join(PLAIN.get(name, name) for name in types.split(" | "))

@@ -16,7 +16,7 @@ from llm.core.dialects import anthropic_messages
 from llm.core.dialects.anthropic.decoding import WireUsage, usage_of
 from llm.core.errors import InvalidRequest, LlmError, ProviderBroken, ProviderError
 from llm.core.operations import members
-from llm.core.operations.estimate import tokens_written
+from llm.core.operations.estimate import tokens_in, tokens_written
 from llm.core.operations.operation import Attempt, Changes, DecodeError, Positive, Request
 from llm.core.operations.usage import with_cost
 
@@ -145,10 +145,7 @@ class Events:
         return msgspec.structs.replace(known, output=max(self.estimate_output() - known.reasoning, known.output))
 
     def feed(self, data: bytes) -> bytes:
-        try:
-            block = self._cutter.feed(data)
-        except sse.EventTooLarge as error:
-            raise ProviderBroken(str(error)) from None
+        block = self._cutter.feed(data)
         return self._pass(block) if block else b""
 
     def finish(self) -> bytes:
@@ -159,7 +156,7 @@ class Events:
 
     def estimate_output(self) -> int:
         """Four bytes of the deltas to a token, and at least one for each."""
-        return max(self._deltas, (self._delta_bytes - self._deltas * self._envelope + 3) // 4)
+        return max(self._deltas, tokens_in(self._delta_bytes - self._deltas * self._envelope))
 
     def failure(self, error: LlmError) -> bytes:
         return error_event(error)

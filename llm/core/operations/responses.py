@@ -14,7 +14,7 @@ from billing.core.pricing import Usage
 from llm.core import errors, sse
 from llm.core.errors import InvalidRequest, LlmError, ProviderBroken, ProviderError
 from llm.core.operations import members
-from llm.core.operations.estimate import tokens_written
+from llm.core.operations.estimate import tokens_in, tokens_written
 from llm.core.operations.members import given, read_members, write_members
 from llm.core.operations.operation import Attempt, Changes, DecodeError, Positive, Request
 from llm.core.operations.usage import responses_in_buckets, with_cost
@@ -129,10 +129,7 @@ class Events:
         self.ending = b""
 
     def feed(self, data: bytes) -> bytes:
-        try:
-            block = self._cutter.feed(data)
-        except sse.EventTooLarge as error:
-            raise ProviderBroken(str(error)) from None
+        block = self._cutter.feed(data)
         return self._pass(block) if block else b""
 
     def finish(self) -> bytes:
@@ -145,7 +142,7 @@ class Events:
         """Of a whole answer by its output, else by the deltas: four bytes to a token, and at least one for each."""
         if self._estimate is not None:
             return self._estimate
-        return max(self._deltas, (self._delta_bytes - self._deltas * self._envelope + 3) // 4)
+        return max(self._deltas, tokens_in(self._delta_bytes - self._deltas * self._envelope))
 
     def failure(self, error: LlmError) -> bytes:
         if error is self.error and self.ending:

@@ -1,15 +1,20 @@
 """A small cast: one workflow with every kind of step, and threads with connections of their own."""
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import pytest
+import yaml
 from django.db import connection
 
+from tests.apps.workflows.allowing import PYTHON, Allow
+from tests.apps.workflows.web import Web, web_server
 from workflows import actions, services
-from workflows.models import Workflow
+from workflows.models import Token, Workflow
 
 REVIEW: dict[str, Any] = {
     "id": "papers",
@@ -36,6 +41,35 @@ REVIEW: dict[str, Any] = {
 @pytest.fixture
 def papers() -> Workflow:
     return services.create_workflow(REVIEW)
+
+
+@pytest.fixture
+def allow(tmp_path: Path, settings: Any) -> Allow:
+    """Allows functions by these names; `python` is short for a command."""
+
+    def write(**functions: dict[str, Any]) -> None:
+        for each in functions.values():
+            if "python" in each:
+                each["command"] = [PYTHON, "-c", each.pop("python")]
+        file = tmp_path / f"{uuid.uuid4()}.yaml"
+        file.write_text(yaml.safe_dump({"functions": functions}))
+        settings.FUNCTIONS_FILE = str(file)
+
+    return write
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with web_server() as server:
+        yield server
+
+
+@pytest.fixture
+def reviewed(papers: Workflow) -> Token:
+    """A token in `review`, for which one effect is waiting."""
+    services.attach_action("review", "check", "rules-1", workflow_id="papers", max_attempts=3)
+    token = services.create_token("papers", data={"title": "A"})
+    return services.fire(str(token.pk), "submit")
 
 
 @pytest.fixture

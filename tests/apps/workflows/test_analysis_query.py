@@ -2,15 +2,12 @@
 
 from typing import Any
 
-import graphene
 import pytest
 
+from tests.apps.workflows.asking import refused, schema
 from workflows.models import Workflow
-from workflows.schema import Mutation, Query
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-schema = graphene.Schema(query=Query, mutation=Mutation)
 
 DEPLOY: dict[str, Any] = {
     "id": "deploy",
@@ -81,12 +78,6 @@ def ask(query: str, **variables: Any) -> Any:
     result = schema.execute(query, variables=variables)
     assert result.errors is None, result.errors
     return next(iter(result.data.values()))
-
-
-def refused(query: str, **variables: Any) -> Any:
-    result = schema.execute(query, variables=variables)
-    assert result.errors is not None
-    return result.errors[0].original_error
 
 
 def test_a_sound_workflow_is_proved_so() -> None:
@@ -182,3 +173,26 @@ def test_creating_is_refused_if_asked_and_nothing_is_made() -> None:
     assert not Workflow.objects.filter(pk="piling").exists()
     assert ask(CREATE, input=DEPLOY, analysis="REFUSE")["id"] == "deploy"
     assert ask(CREATE, input=PILING, analysis="OFF") == {"id": "piling", "warnings": []}
+
+
+UPDATE = """
+mutation ($input: WorkflowDefinitionInput!, $analysis: AnalysisPolicy) {
+  updateWorkflow(input: $input, analysis: $analysis) { version warnings { kind proved trace } }
+}
+"""
+
+
+def test_changing_tells_what_was_found_or_is_refused_as_making_is() -> None:
+    ask(CREATE, input=DEPLOY)
+    worse = {**PILING, "id": "deploy"}
+    error = refused(UPDATE, input=worse, analysis="REFUSE")
+    assert (error.code, error.details["findings"][0]["kind"]) == ("NOT_SOUND", "unbounded")
+    assert Workflow.objects.get(pk="deploy").versions.count() == 1
+    assert ask(UPDATE, input=worse, analysis="OFF") == {"version": 2, "warnings": []}
+    assert ask(UPDATE, input=HOTFIX | {"id": "deploy"}) == {"version": 3, "warnings": []}
+    changed = ask(UPDATE, input=worse)
+    assert (changed["version"], [each["kind"] for each in changed["warnings"]]) == (
+        4,
+        ["unbounded", "not_sound", "deadlock"],
+    )
+    assert refused(UPDATE, input={**worse, "id": "nothing"}, analysis="REFUSE").code == "WORKFLOW_NOT_FOUND"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.apps.workflows.test_graphql import ask, refused
+from tests.apps.workflows.asking import ask, refused
 from workflows import selectors, services
 from workflows.models import Case, Token, Workflow
 
@@ -113,3 +113,33 @@ def test_firing_to_the_end_costs_one_query_more(papers: Workflow, django_assert_
     with django_assert_max_num_queries(15):
         services.fire(str(token.pk), "approve")
     assert Token.objects.get().place == "approved"
+
+
+PAGE = """query ($id: String!, $first: Int, $after: String) { case(id: $id) {
+  transitions(first: $first, after: $after) { transition { id } tokenIds } } }"""
+
+
+def test_the_transitions_of_a_large_net_come_page_by_page(papers: Workflow) -> None:
+    ways = [{"id": f"way{number}", "fromPlaces": ["here"], "toPlace": "there"} for number in range(250)]
+    services.create_workflow(
+        {"id": "wide", "name": "W", "places": ["here", "there"], "initialPlace": "here", "transitions": ways}
+    )
+    token = services.create_token("wide")
+    usual = ask(PAGE, id=str(token.case_id))["case"]["transitions"]
+    assert [each["transition"]["id"] for each in usual] == [f"way{number}" for number in range(100)]
+    seen: list[str] = []
+    after = None
+    while page := ask(PAGE, id=str(token.case_id), first=120, after=after)["case"]["transitions"]:
+        assert all(each["tokenIds"] == [str(token.pk)] for each in page)
+        seen += [each["transition"]["id"] for each in page]
+        after = seen[-1]
+    assert seen == [each["id"] for each in ways]
+    for wrong in ({"first": 501}, {"first": 0}, {"after": "nothing"}):
+        assert refused(PAGE, id=str(token.case_id), **wrong).code == "BAD_INPUT"
+
+
+def test_of_each_place_the_oldest_tokens_are_tried(papers: Workflow) -> None:
+    first = services.create_token("papers")
+    tokens = [first, *(services.create_token("papers", case_id=str(first.case_id)) for _ in range(50))]
+    found = ask(PAGE, id=str(first.case_id), first=1)["case"]["transitions"]
+    assert found == [{"transition": {"id": "submit"}, "tokenIds": [str(each.pk) for each in tokens[:50]]}]

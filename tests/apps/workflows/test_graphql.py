@@ -2,16 +2,13 @@
 
 from typing import Any
 
-import graphene
 import pytest
 
+from tests.apps.workflows.asking import ask, refused
 from workflows import services
 from workflows.models import Workflow
-from workflows.schema import Mutation, Query, Subscription
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-schema = graphene.Schema(query=Query, mutation=Mutation, subscription=Subscription)
 
 CREATE = """
 mutation Create($input: WorkflowDefinitionInput!) {
@@ -37,18 +34,6 @@ WRITTEN = {
         {"name": "Send it", "fromPlaces": ["paid", "open"], "toPlace": "sent", "description": "By mail"},
     ],
 }
-
-
-def ask(query: str, **variables: Any) -> Any:
-    result = schema.execute(query, variables=variables)
-    assert result.errors is None, result.errors
-    return result.data
-
-
-def refused(query: str, **variables: Any) -> Any:
-    result = schema.execute(query, variables=variables)
-    assert result.errors is not None
-    return result.errors[0].original_error
 
 
 def test_a_workflow_comes_back_as_it_was_written() -> None:

@@ -1,66 +1,28 @@
 """People's tasks: opened once, ended once, by whom they are for, with an answer that fits, or by the clock."""
 
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
 
 from tests.apps.workflows.conftest import together
+from tests.apps.workflows.signing import log_of, opened, signing, token_of
 from workflows import selectors, services, tasks
 from workflows.core.errors import (
     BadDefinition,
     BadInput,
     FormInvalid,
     TaskConflict,
-    TaskNotFound,
     TaskNotYours,
     WorkflowError,
 )
 from workflows.core.marking import Change
-from workflows.models import Firing, HumanTask, OutboxEffect, Token
+from workflows.models import Firing, HumanTask, OutboxEffect
 from workflows.services.journal import Entry, append, lock_case
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-FORM: dict[str, Any] = {
-    "type": "object",
-    "required": ["approved"],
-    "properties": {
-        "approved": {"type": "boolean", "title": "Approve it?"},
-        "note": {"type": "string", "maxLength": 20},
-        "until": {"type": "string", "format": "date"},
-    },
-}
-
-
-def signing(**work: Any) -> dict[str, Any]:
-    """A contract is signed by a person; if nobody does, it expires."""
-    work = {"title": "Sign the contract", "form": FORM, "input": {"name": "data.name"}, **work}
-    step = {"id": "sign", "kind": "human", "fromPlaces": ["new"], "toPlace": "signed", "work": work}
-    step["outcomes"] = {"timeout": ["late"], "cancelled": ["new"]}
-    places = ["new", "signed", "late"]
-    return {"id": "contract", "name": "Contract", "places": places, "initialPlace": "new", "transitions": [step]}
-
-
-def opened(**work: Any) -> HumanTask:
-    """The task of a token that came to the step."""
-    services.create_workflow(signing(**work))
-    services.create_token("contract", data={"name": "Ann", "salary": 7})
-    assert tasks.run_effect(str(OutboxEffect.objects.get().pk)) == "waiting"
-    return HumanTask.objects.get()
-
-
-def token_of(task: HumanTask) -> Token:
-    return Token.objects.get(pk=task.token_id)
-
-
-def log_of(task: HumanTask) -> list[tuple[str, str]]:
-    kinds = Firing.objects.filter(case=task.case_id, kind__startswith="task_").order_by("seq")
-    return list(kinds.values_list("kind", "triggered_by"))
 
 
 def test_a_token_at_a_human_step_opens_one_task_that_shows_what_the_step_says() -> None:
@@ -75,6 +37,35 @@ def test_a_token_at_a_human_step_opens_one_task_that_shows_what_the_step_says() 
     assert task.escalation == {"group": "bosses"}
     assert token_of(task).place == "sign.running"
     assert log_of(task) == [("task_created", "")]
+
+
+def test_whom_it_is_for_can_be_said_by_the_token() -> None:
+    boss = {"after": "PT1H", "assignee": {"expression": "data.boss"}}
+    services.create_workflow(signing(assignee={"expression": "data.owner"}, escalation=boss))
+    for owner, boss_of_it in (("ann", "eve"), ("bob", "zoe")):
+        services.create_token("contract", data={"name": "A", "owner": owner, "boss": boss_of_it})
+    for effect in OutboxEffect.objects.all():
+        assert tasks.run_effect(str(effect.pk)) == "waiting"
+    people = set(HumanTask.objects.values_list("assignee", "escalation__assignee"))
+    assert people == {("ann", "eve"), ("bob", "zoe")}
+    task = HumanTask.objects.get(assignee="ann")
+    assert services.escalate_task(str(task.pk)).assignee == "eve"
+    with pytest.raises(TaskNotYours):
+        services.claim_task(str(task.pk), "ann")
+    assert services.claim_task(str(task.pk), "eve").claimed_by == "eve"
+
+
+def test_a_token_that_names_nobody_stays_before_the_step_and_it_is_told_why() -> None:
+    services.create_workflow(signing(assignee={"expression": "data.owner"}))
+    token = services.create_token("contract", data={"name": "A", "owner": 7})
+    assert (token.place, OutboxEffect.objects.count()) == ("new", 0)
+    said = {"kind": "expression", "path": "work.assignee"}
+    said["message"] = "work.assignee of the step: data.owner: gives a number, and must give a string"
+    assert selectors.why_not_enabled(str(token.pk), "sign") == [said]
+    (way, *_) = selectors.transitions_of_case(token.case)
+    assert (way.token_ids, way.reasons) == ((), (said,))
+    mended = services.fire(str(token.pk), "sign", {"owner": "ann"})
+    assert mended.place == "sign.running"
 
 
 def test_completing_it_sends_the_token_on_with_the_answer() -> None:
@@ -112,21 +103,6 @@ def test_of_six_people_who_complete_it_at_once_one_succeeds() -> None:
     assert Firing.objects.filter(kind=Firing.TASK_COMPLETED).count() == 1
 
 
-def test_of_six_people_who_claim_it_at_once_one_has_it() -> None:
-    task = opened()
-    outcomes = together(6, lambda n: services.claim_task(str(task.pk), f"p{n}"))
-    assert len([each for each in outcomes if isinstance(each, HumanTask)]) == 1
-    holder = HumanTask.objects.get().claimed_by
-    with pytest.raises(TaskConflict, match=f"claimed by {holder}"):
-        services.complete_task(str(task.pk), "somebody", {"approved": True})
-    assert services.claim_task(str(task.pk), holder).claimed_by == holder
-    assert Firing.objects.filter(kind=Firing.TASK_CLAIMED).count() == 1
-    with pytest.raises(TaskConflict):
-        services.release_task(str(task.pk), "somebody")
-    assert services.release_task(str(task.pk), holder).state == "open"
-    assert services.release_task(str(task.pk), holder).state == "open"
-
-
 def test_an_answer_that_does_not_fit_is_refused_with_paths_and_nothing_changes() -> None:
     task = opened()
     with pytest.raises(FormInvalid) as caught:
@@ -149,48 +125,6 @@ def test_without_a_form_there_is_nothing_to_say_but_that_it_is_done() -> None:
     with pytest.raises(FormInvalid, match="may not have 'salary'"):
         services.complete_task(str(task.pk), "bob", {"salary": 1_000_000})
     assert services.complete_task(str(task.pk), "bob").result == {}
-
-
-def test_a_task_is_for_its_assignee_or_its_group() -> None:
-    group = Group.objects.create(name="legal")
-    User.objects.create_user("lea").groups.add(group)
-    User.objects.create_user("max")
-    task = opened(assignee="bob", group="legal")
-    for stranger in ("max", "nobody"):
-        for act in (
-            partial(services.claim_task, str(task.pk), stranger),
-            partial(services.complete_task, str(task.pk), stranger, {"approved": True}),
-        ):
-            with pytest.raises(TaskNotYours, match="is for bob or group legal, not for"):
-                act()
-    assert services.claim_task(str(task.pk), "lea").claimed_by == "lea"
-    services.release_task(str(task.pk), "lea")
-    assert services.claim_task(str(task.pk), "bob").claimed_by == "bob"
-    assert services.claim_task(str(task.pk), "max", anyone=True).claimed_by == "max"
-
-
-def test_a_group_django_does_not_know_is_left_to_the_caller() -> None:
-    task = opened(group="elsewhere")
-    assert services.claim_task(str(task.pk), "anna").claimed_by == "anna"
-
-
-def test_whose_tasks_they_are() -> None:
-    User.objects.create_user("lea").groups.add(Group.objects.create(name="legal"))
-    task = opened(group="legal")
-
-    def of(user: str) -> list[HumanTask]:
-        return list(selectors.tasks(limit=10, states=["open", "claimed"], user=user))
-
-    assert (of("lea"), of("bob")) == ([task], [])
-    services.claim_task(str(task.pk), "lea")
-    assert (of("lea"), of("bob")) == ([task], [])
-    assert list(selectors.tasks(limit=10, case_id=str(task.case_id), group="legal")) == [task]
-    assert list(selectors.tasks(limit=10, workflow_id="other")) == []
-    with pytest.raises(BadInput, match="is no state; known: open, claimed"):
-        selectors.tasks(limit=10, states=["done"])
-    for wrong in ("nonsense", "00000000-0000-0000-0000-000000000000"):
-        with pytest.raises(TaskNotFound):
-            services.claim_task(wrong, "bob")
 
 
 def test_a_deadline_that_passes_is_the_outcome_timeout() -> None:
@@ -216,22 +150,6 @@ def test_a_person_and_the_deadline_at_the_same_moment_end_it_once() -> None:
     assert all(isinstance(each, int | HumanTask | TaskConflict) for each in outcomes), outcomes
     assert (HumanTask.objects.get().state, token_of(task).place) in (("completed", "signed"), ("expired", "late"))
     assert Firing.objects.filter(kind__in=(Firing.TASK_COMPLETED, Firing.TASK_EXPIRED)).count() == 1
-
-
-def test_escalation_takes_it_from_who_sat_on_it() -> None:
-    task = opened(assignee="bob", escalation={"after": "PT1H", "assignee": "boss"})
-    services.claim_task(str(task.pk), "bob")
-    HumanTask.objects.update(escalate_at=timezone.now())
-    tasks.sweep()
-    tasks.sweep()
-    task.refresh_from_db()
-    assert (task.state, task.assignee, task.claimed_by, task.escalate_at) == ("open", "boss", "", None)
-    with pytest.raises(TaskNotYours):
-        services.complete_task(str(task.pk), "bob", {"approved": True})
-    assert log_of(task)[-1] == ("task_escalated", "escalation")
-    with pytest.raises(TaskConflict, match="names nobody to go to"):
-        services.escalate_task(str(task.pk))
-    assert services.complete_task(str(task.pk), "boss", {"approved": True}).state == "completed"
 
 
 def test_a_token_that_leaves_takes_its_task_along() -> None:

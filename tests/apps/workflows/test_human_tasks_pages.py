@@ -7,8 +7,8 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
-from tests.apps.workflows.test_graphql import ask, refused
-from tests.apps.workflows.test_human_tasks import opened, token_of
+from tests.apps.workflows.asking import ask, refused
+from tests.apps.workflows.signing import opened, token_of
 from workflows import services
 from workflows.admin.task_form import TaskForm
 from workflows.core.forms import fields_of

@@ -33,7 +33,7 @@ def test_newer_models_get_no_sampling_and_an_effort_for_a_budget(model: str) -> 
 def test_thinking_that_cannot_be_disabled_is_not_and_is_named() -> None:
     off = {"type": "disabled"}
     assert sent("claude-opus-4-7", thinking=off) == ({}, ())
-    assert sent("claude-mythos-preview", thinking=off) == ({}, ("thinking",))
+    assert sent("claude-mythos-preview", thinking=off) == ({}, ("thinking_budget",))
     assert sent("claude-sonnet-4-6", thinking=off) == ({"thinking": off}, ())
 
 

@@ -176,7 +176,7 @@ def test_whatever_comes_is_read_or_refused(value: Any) -> None:
         try:
             read(**{member: value})
         except InvalidRequest as error:
-            assert error.message
+            assert error.param is not None
 
 
 def test_results_find_their_calls_by_id_else_by_name_in_order() -> None:
@@ -212,8 +212,17 @@ def test_schemas_become_json_schemas() -> None:
         ({"generationConfig": {"temperature": "hot"}}, "generationConfig.temperature"),
         ({"generationConfig": {"maxOutputTokens": 1.5}}, "generationConfig.maxOutputTokens"),
         ({"generationConfig": {"stopSequences": [1]}}, "generationConfig.stopSequences"),
-        ({"generationConfig": {"thinkingConfig": {"thinkingBudget": True}}}, "generationConfig.thinkingConfig"),
-        ({"tools": [{"functionDeclarations": [{"name": "f", "parametersJsonSchema": [1]}]}]}, "tools"),
+        (
+            {"generationConfig": {"thinkingConfig": {"thinkingBudget": True}}},
+            "generationConfig.thinkingConfig.thinkingBudget",
+        ),
+        (
+            {"tools": [{"functionDeclarations": [{"name": "f", "parametersJsonSchema": [1]}]}]},
+            "tools[0].functionDeclarations[0]",
+        ),
+        ({"tools": [5]}, "tools"),
+        ({"toolConfig": 5}, "toolConfig"),
+        ({"generationConfig": {"thinkingConfig": 5}}, "generationConfig"),
         ({"contents": [{"parts": [{"functionCall": {"name": 5}}]}]}, "contents[0].parts[0]"),
         ({"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": 5}}]}]}, "contents[0].parts[0]"),
         ({"contents": [{"parts": [{"fileData": {"fileUri": 5}}]}]}, "contents[0].parts[0]"),

@@ -59,8 +59,7 @@ def test_openai_and_azure_get_none_of_what_others_added_and_the_client_is_told(n
         "top_k",
         "tools[].cache_control",
         "messages[].content[].cache_control",
-        "messages[].tool_calls[].cache_control",
-        "messages[].reasoning_content",
+        "messages[].content[].thinking",
     }
     assert body["messages"][0] == {"role": "system", "content": "s"}
 
@@ -73,4 +72,4 @@ def test_others_get_them_but_for_a_foreign_seal(name: str) -> None:
     assert body["messages"][0]["content"][0]["cache_control"] == MARK
     assert body["messages"][2]["reasoning_content"] == "hm"
     assert b"seal-of" not in raw
-    assert "messages[].reasoning_details" in dropped
+    assert "messages[].content[].signature" in dropped

@@ -51,7 +51,7 @@ def _refuse(options: Options) -> None:
     if options.n is not None and options.n > 1:
         cannot(NAME, "more than one choice", "n")
     if options.logprobs:
-        cannot(NAME, "log probabilities", "logprobs")
+        cannot(NAME, "log probabilities", "top_logprobs" if options.top_logprobs else "logprobs")
     if options.audio is not None:
         cannot(NAME, "spoken answers", "audio")
     if any(kind != "text" for kind in options.modalities):
@@ -82,9 +82,9 @@ def _tools(body: Fields, conversation: Conversation, model: str, drops: Drops) -
 
 def _tool(tool: Tool, number: int, model: str, drops: Drops) -> Fields:
     if tool.native is not None:
-        return _own_tool(tool.native, number)
+        return _own_tool(tool.native, tool.where(number))
     if tool.custom is not None:
-        cannot(NAME, "custom tools", f"tools[{number}].custom")
+        cannot(NAME, "custom tools", f"{tool.where(number)}.custom")
     fields: Fields = {"name": tool.name, "input_schema": {**NO_ARGUMENTS, **(tool.parameters or {})}}
     if tool.description is not None:
         fields["description"] = tool.description
@@ -96,9 +96,9 @@ def _tool(tool: Tool, number: int, model: str, drops: Drops) -> Fields:
     return cached(fields, tool.cache)
 
 
-def _own_tool(native: Native, number: int) -> Fields:
+def _own_tool(native: Native, where: str) -> Fields:
     if native.origin != "anthropic":
-        cannot(NAME, "a tool that another provider runs", f"tools[{number}]")
+        cannot(NAME, "a tool that another provider runs", where)
     return native.block
 
 
@@ -180,11 +180,11 @@ def _thinking(body: Fields, conversation: Conversation, target: Target, drops: D
         if not adaptive_only:
             body["thinking"] = {"type": "disabled"}
         elif not target.model.startswith("claude-opus-4"):  # those think only when asked
-            drops.note("reasoning_effort" if budget is None else "thinking")
+            drops.note("reasoning_effort" if budget is None else "thinking_budget")
         return
     forced = body.get("tool_choice", {}).get("type") in ("any", "tool")
     if forced or target.model.startswith(rules.WITHOUT_THINKING) or _unthinking(body["messages"]):
-        drops.note("reasoning_effort" if budget is None else "thinking")
+        drops.note("reasoning_effort" if budget is None else "thinking_budget")
         return
     if adaptive_only or (budget is None and not target.model.startswith(rules.WITH_BUDGET)):
         wanted = effort or ("high" if budget is None else _effort(budget))

@@ -26,8 +26,8 @@ REFUSED = {
 }
 CHANGED = {
     "messages": "System and developer messages move to the top. Neighbours of one role become one turn, results of "
-    "tools first. Empty text is left out. Names of authors, `detail` of images and thinking sealed by another provider "
-    "are dropped, by name.",
+    "tools first. Empty text is left out. Names of authors, `detail` of images, citations, signatures and thinking "
+    "of another provider are dropped, by name.",
     "max_tokens": "Required there: the model's own limit when the client gives none, else 4096.",
     "temperature": "Above 1 becomes 1, and is named as dropped. With thinking it is dropped, and so is `top_k`. "
     "Claude Opus 4.7 and newer models take neither these nor `top_p`: dropped, by name.",

@@ -9,8 +9,6 @@ from typing import Any
 
 import msgspec
 
-from billing.core.pricing import Usage
-from llm.core import sse
 from llm.core.conversation import Native
 from llm.core.deltas import (
     ArgumentsDelta,
@@ -36,8 +34,7 @@ from llm.core.dialects.anthropic.decoding import (
     usage_of,
 )
 from llm.core.dialects.anthropic.rules import ANSWER_TOOL
-from llm.core.dialects.translation import broken
-from llm.core.errors import ProviderBroken, ProviderError
+from llm.core.dialects.event_decoder import EventDecoder
 
 
 class StartedMessage(msgspec.Struct):
@@ -84,43 +81,20 @@ _event = msgspec.json.Decoder(Event)
 _block = msgspec.json.Decoder(Block)
 
 
-class MessageDecoder:
+class MessageDecoder(EventDecoder):
     """See `translation.DeltaDecoder`."""
 
-    __slots__ = ("_calls", "_cutter", "_open", "_parts", "_provider", "_secret", "_told", "done", "error", "usage")
+    __slots__ = ("_calls", "_open", "_parts", "_told")
 
     def __init__(self, provider: str, secret: str | None) -> None:
-        self._cutter = sse.EventCutter()
-        self._provider = provider
-        self._secret = secret
+        super().__init__(provider, secret)
         self._open: dict[int, OpenBlock] = {}
         self._parts = 0
         self._calls = 0
         self._told = WireUsage()
-        self.usage: Usage | None = None
-        self.done = False
-        self.error: ProviderError | None = None
 
-    def feed(self, data: bytes) -> list[Delta]:
-        try:
-            return self._read(self._cutter.feed(data))
-        except sse.EventTooLarge as error:
-            raise ProviderBroken(str(error)) from None
-
-    def finish(self) -> list[Delta]:
-        return self._read(self._cutter.rest())
-
-    def _read(self, block: bytes) -> list[Delta]:
-        found: list[Delta] = []
-        for data in sse.data_in(block):
-            if self.done or self.error is not None:
-                break
-            try:
-                event = _event.decode(data)
-                self._event(event, data, found)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                raise broken(self._provider, data) from None
-        return found
+    def _read(self, data: bytes, found: list[Delta]) -> None:
+        self._event(_event.decode(data), data, found)
 
     def _event(self, event: Event, data: bytes, found: list[Delta]) -> None:
         kind = event.type

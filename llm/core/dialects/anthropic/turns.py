@@ -87,7 +87,7 @@ def cached(block: Fields, cache: CacheControl | None) -> Fields:
 def _blocks(part: Part, where: str, drops: Drops) -> list[Fields]:
     """No block or one."""
     if isinstance(part, Text):
-        return [_text(part)] if part.text else []
+        return [_text(part, drops)] if part.text else []
     if isinstance(part, Image):
         return [_image(part, where, drops)]
     if isinstance(part, File):
@@ -99,6 +99,8 @@ def _blocks(part: Part, where: str, drops: Drops) -> list[Fields]:
     if isinstance(part, ToolCall):
         if part.custom:
             cannot(NAME, "calls of custom tools", f"{where}.tool_calls")
+        if part.signature is not None:
+            drops.note("messages[].tool_calls[].extra_content")
         called = {"name": part.name, "input": arguments_of(part, f"{where}.tool_calls")}
         return [cached({"type": "tool_use", "id": call_id(part.id), **called}, part.cache)]
     if isinstance(part, ToolResult):
@@ -116,9 +118,13 @@ def call_id(given: str) -> str:
     return ID_LETTERS.sub("_", given)
 
 
-def _text(part: Text) -> Fields:
+def _text(part: Text, drops: Drops) -> Fields:
     block: Fields = {"type": "text", "text": part.text}
     sources = [cited.source for cited in part.citations if cited.source is not None and "type" in cited.source]
+    if part.signature is not None:
+        drops.note("messages[].extra_content")
+    if len(sources) < len(part.citations):  # Anthropic takes back its own only
+        drops.note("messages[].annotations")
     if sources:
         block["citations"] = sources
     return cached(block, part.cache)

@@ -22,6 +22,7 @@ TOOL = Known("type", "name", "description", "input_schema", "strict", cache_cont
 REQUEST = Known(
     *("model", "max_tokens", "stop_sequences", "stream", "temperature", "top_p", "top_k", "service_tier"),
     "circuit_breaker",
+    usage=Known("include"),
     messages=Known("role", content=CONTENT),
     system=CONTENT,
     tools=ByType({"custom": TOOL}, "custom"),

@@ -6,7 +6,6 @@ wires refuse or drop them by their own rules. Raises InvalidRequest naming the f
 """
 
 import base64
-import re
 from typing import Any
 
 import msgspec
@@ -34,9 +33,9 @@ from llm.core.dialects.anthropic_messages.known import REQUEST
 from llm.core.dialects.seals import is_wrapped, unwrapped
 from llm.core.dialects.strange import strange
 from llm.core.errors import UNSUPPORTED, InvalidRequest
+from llm.core.request_json import decoded
 
 Fields = dict[str, Any]
-LOCATION = re.compile(r" - at `\$\.?(.*)`$")
 CHOICES = {"auto": ToolChoice("auto"), "any": ToolChoice("required"), "none": ToolChoice("none")}
 TIERS = {"standard_only": "default"}
 
@@ -92,13 +91,7 @@ _document = msgspec.json.Decoder(Fields)
 
 def read(body: bytes) -> Conversation:
     """Raises InvalidRequest."""
-    try:
-        wire = _request.decode(body)
-        document = _document.decode(body)
-    except msgspec.ValidationError as error:
-        raise _explain(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
+    wire, document = decoded(_request, body), decoded(_document, body)
     if not wire.messages:
         raise InvalidRequest("`messages` must hold at least one message.", "messages")
     messages = [_message(message, number) for number, message in enumerate(wire.messages)]
@@ -280,13 +273,4 @@ def _options(wire: WireRequest) -> Options:
         thinking_budget=budget,
         service_tier=TIERS.get(wire.service_tier, wire.service_tier) if wire.service_tier else None,
         user=wire.metadata.user_id if wire.metadata is not None else None,
-    )
-
-
-def _explain(problem: str) -> InvalidRequest:
-    found = LOCATION.search(problem)
-    where = found.group(1) if found else ""
-    what = problem[: found.start()] if found else problem
-    return InvalidRequest(
-        f"`{where}`: {what}." if where else f"The request is not one of messages: {what}.", where or None
     )

@@ -29,28 +29,14 @@ from llm.core.deltas import (
 )
 from llm.core.dialects import lost
 from llm.core.dialects.anthropic_messages.errors import error_event
-from llm.core.dialects.seals import wrapped
+from llm.core.dialects.seals import Identities, wrapped
 from llm.core.errors import LlmError
 
 Fields = dict[str, Any]
 STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
 NATIVE = frozenset({"end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal"})
 NATIVE |= {"model_context_window_exceeded"}
-FIELDS = {
-    "stop": "stop_sequences",
-    "reasoning_effort": "output_config.effort",
-    "response_format": "output_config.format",
-    "thinking_budget": "thinking",
-    "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
-    "user": "metadata.user_id",
-}
-"""Chat's names of what a provider cannot take, as a message request calls them."""
 _encode = msgspec.json.Encoder().encode
-
-
-def field(name: str) -> str:
-    """A field that a provider's rules name, as this wire's clients know it."""
-    return FIELDS.get(name, name.replace(".function.", "."))
 
 
 def write(reply: Reply, identity: str, model: str) -> tuple[bytes, tuple[str, ...]]:
@@ -160,8 +146,7 @@ class EventWriter:
         """A tool call is under way, which later deltas may still add to."""
         self._waiting: dict[int, list[Delta]] = {}
         self._drops = Drops()
-        self._thoughts: dict[int, str | None] = {}
-        """Ids of reasoning, by its part."""
+        self._identities = Identities()
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -247,10 +232,10 @@ class EventWriter:
 
     def _with_name(self, part: int, delta: ThinkingDelta) -> ThinkingDelta:
         """Another provider's reasoning, its seal with its name; `id` may have come with an earlier piece."""
-        identity = self._thoughts[part] = delta.id or self._thoughts.get(part)
+        delta = self._identities.with_id(delta)
         if delta.signature is None and delta.redacted is None:
             return delta
-        seal = wrapped(msgspec.structs.replace(delta, id=identity))
+        seal = wrapped(delta)
         if delta.redacted is not None and not delta.text and part != self._part:
             return msgspec.structs.replace(delta, redacted=seal, signature=None)
         return msgspec.structs.replace(delta, redacted=None, signature=seal)

@@ -82,6 +82,8 @@ class Contents:
     def _parts(self, part: Part, where: str) -> list[Fields]:
         _note_cache(part, self._drops)
         if isinstance(part, Text):
+            if part.citations:
+                self._drops.note("messages[].annotations")
             return [_sealed({"text": part.text}, part.signature)] if part.text or part.signature else []
         if isinstance(part, Refusal):
             return [{"text": part.text}] if part.text else []

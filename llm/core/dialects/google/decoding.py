@@ -28,6 +28,7 @@ from llm.core.deltas import (
     ToolCallStarted,
     UsageDelta,
 )
+from llm.core.dialects.event_decoder import WRONG
 from llm.core.dialects.google.wire import Candidate, Chunk, ErrorBody, ModalityCount, UsageMetadata, WirePart, chunk_of
 from llm.core.dialects.translation import broken, count, made_id, refused
 from llm.core.errors import ProviderError
@@ -51,8 +52,6 @@ NAMES = {"INVALID_ARGUMENT": "invalid_request_error", "RESOURCE_EXHAUSTED": "rat
 KEY_FAULTS = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED"})
 CITED = frozenset({"groundingChunks", "groundingSupports"})
 BESIDE = "google candidate"
-SHAPES = (AttributeError, KeyError, TypeError, ValueError)
-"""Raised by a member of another shape than this wire's, in those parts that are read as they come."""
 _errors = msgspec.json.Decoder(ErrorBody | list[ErrorBody])
 
 
@@ -176,7 +175,7 @@ def decode(body: bytes, seed: str) -> Reply:
     pieces = Pieces(seed)
     try:
         found = pieces.read(chunk)
-    except SHAPES:
+    except WRONG:
         raise broken("google", body) from None
     if not pieces.complete and not chunk.candidates:
         raise broken("google", body)

@@ -59,7 +59,7 @@ def _tools(body: Fields, conversation: Conversation, drops: Drops) -> None:
         elif tool.native.origin == "google":
             tools.append(tool.native.block)
         else:
-            cannot(NAME, "a tool that another provider runs", f"tools[{number}]")
+            cannot(NAME, "a tool that another provider runs", tool.where(number))
     if declared:
         tools.insert(0, {"functionDeclarations": declared})
     if conversation.options.web_search_options is not None:
@@ -81,9 +81,9 @@ def _tools(body: Fields, conversation: Conversation, drops: Drops) -> None:
 
 
 def _declaration(tool: Tool, number: int, drops: Drops) -> Fields:
-    where = f"tools[{number}].function"
+    where = f"{tool.where(number)}.function"
     if tool.custom is not None:
-        cannot(NAME, "custom tools", f"tools[{number}].custom")
+        cannot(NAME, "custom tools", f"{tool.where(number)}.custom")
     if tool.strict is not None:
         drops.note("tools[].function.strict")
     if tool.cache is not None:

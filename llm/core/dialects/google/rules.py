@@ -27,8 +27,8 @@ CHANGED = {
     "messages[].content": "Images given by address are fetched by the gateway and sent as bytes, but for files that "
     "were uploaded to Google.",
     "messages": "System and developer messages become `systemInstruction`. Neighbours of one role become one turn. "
-    "Marks for the cache, names of authors and files, `detail` of images and thinking sealed by another provider are "
-    "dropped.",
+    "Marks for the cache, names of authors and files, `detail` of images, citations of earlier answers and thinking "
+    "sealed by another provider are dropped, by name.",
     "tools": "Schemas are written in Gemini's subset: `$ref` is put in place, `additionalProperties` and keywords "
     "outside the subset are left out, `oneOf` becomes `anyOf`, `const` an `enum`. The members of `allOf` become one "
     "schema: what cannot be put together is named as dropped, and what excludes the rest refused. Parameters that are "

@@ -41,15 +41,21 @@ def _adapt(schema: Any, root: Schema, where: str, drops: Drops, seen: tuple[str,
         parts.append(_adapt(_target(reference, root, where), root, where, drops, (*seen, reference)))
     members = schema.get("allOf")
     if isinstance(members, list):
-        parts += [_adapt(inner, root, where, drops, seen) for inner in members]
+        parts += [_adapt(inner, root, f"{where}.allOf[{number}]", drops, seen) for number, inner in enumerate(members)]
     found: Schema = {}
     for name, value in _plain(schema, where, drops).items():
         if name == "properties" and isinstance(value, dict):
-            found[name] = {key: _adapt(inner, root, where, drops, seen) for key, inner in value.items()}
+            found[name] = {
+                key: _adapt(inner, root, f"{where}.properties.{key}", drops, seen) for key, inner in value.items()
+            }
         elif name == "items" and isinstance(value, dict):
-            found[name] = _adapt(value, root, where, drops, seen)
+            found[name] = _adapt(value, root, f"{where}.items", drops, seen)
         elif name == "anyOf" and isinstance(value, list):
-            parts += _alternatives(found, [_adapt(inner, root, where, drops, seen) for inner in value])
+            kinds = "oneOf" if "oneOf" in schema else "anyOf"
+            inside = [
+                _adapt(inner, root, f"{where}.{kinds}[{number}]", drops, seen) for number, inner in enumerate(value)
+            ]
+            parts += _alternatives(found, inside)
         elif name == "enum":
             if all(isinstance(item, str) for item in value):  # others Gemini refuses
                 found[name] = value

@@ -10,10 +10,11 @@ import re
 from billing.core.pricing import Usage
 from llm.core import sse
 from llm.core.deltas import Delta
-from llm.core.dialects.google.decoding import SHAPES, Pieces, decode_error
+from llm.core.dialects.event_decoder import WRONG
+from llm.core.dialects.google.decoding import Pieces, decode_error
 from llm.core.dialects.google.wire import chunk_of
 from llm.core.dialects.translation import broken
-from llm.core.errors import ProviderBroken, ProviderError
+from llm.core.errors import ProviderError
 
 MARKS = re.compile(rb'["\\{}]')
 
@@ -31,7 +32,7 @@ class ArrayCutter:
         self._in_text = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Raises EventTooLarge."""
+        """Raises ProviderBroken for one that is too long."""
         self._held += data
         found: list[bytes] = []
         while (mark := MARKS.search(self._held, self._at)) is not None:
@@ -51,7 +52,7 @@ class ArrayCutter:
         elif self._start > 0:
             self._held, self._at, self._start = self._held[self._start :], self._at - self._start, 0
         if len(self._held) > sse.MAX_EVENT_BYTES:
-            raise sse.EventTooLarge(f"An event of more than {sse.MAX_EVENT_BYTES} bytes.")
+            raise sse.too_large()
         return found
 
     def _brace(self, sign: bytes, place: int, found: list[bytes]) -> None:
@@ -94,13 +95,10 @@ class ContentDecoder:
                 self._array = ArrayCutter()
             else:
                 self._cutter = sse.EventCutter()
-        try:
-            if self._array is not None:
-                return self._read(self._array.feed(data))
-            assert self._cutter is not None
-            return self._read(list(sse.data_in(self._cutter.feed(data))))
-        except sse.EventTooLarge as error:
-            raise ProviderBroken(str(error)) from None
+        if self._array is not None:
+            return self._read(self._array.feed(data))
+        assert self._cutter is not None
+        return self._read(list(sse.data_in(self._cutter.feed(data))))
 
     def finish(self) -> list[Delta]:
         found = [] if self._cutter is None else self._read(list(sse.data_in(self._cutter.rest())))
@@ -120,7 +118,7 @@ class ContentDecoder:
                 break
             try:
                 found.extend(self._pieces.read(chunk))
-            except SHAPES:
+            except WRONG:
                 raise broken(self._provider, data) from None
         self.done = self._pieces.has_all(self._choices) and self.error is None
         return found

@@ -4,7 +4,7 @@ For Google's own SDKs pointed at us, whichever provider answers. Next file: `rea
 """
 
 from llm.core.dialects.google_contents.errors import error_body, error_event
-from llm.core.dialects.google_contents.reading import field, read
+from llm.core.dialects.google_contents.reading import read
 from llm.core.dialects.google_contents.writing import ChunkWriter, write
 
-__all__ = ["ChunkWriter", "error_body", "error_event", "field", "read", "write"]
+__all__ = ["ChunkWriter", "error_body", "error_event", "read", "write"]

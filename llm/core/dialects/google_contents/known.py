@@ -18,6 +18,7 @@ PART = Known(
 )
 CONTENT = Known("role", parts=PART)
 REQUEST = Partly(  # its own members and those of generationConfig are reported where they are read
+    usage=Known("include"),
     contents=CONTENT,
     systemInstruction=CONTENT,
     tools=Partly(functionDeclarations=Known("name", "description", "parameters", "parametersJsonSchema")),

@@ -6,16 +6,20 @@ InvalidRequest naming the field. Next file: `turns.py`.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
 from llm.core.conversation import Conversation, Effort, Message, Native, Options, ResponseFormat, Text, Tool, ToolChoice
+from llm.core.dialects.client_names import CONTENTS
 from llm.core.dialects.google_contents.known import REQUEST
 from llm.core.dialects.google_contents.schemas import json_schema
 from llm.core.dialects.google_contents.turns import Contents
 from llm.core.dialects.strange import strange
 from llm.core.errors import UNSUPPORTED, InvalidRequest
+from llm.core.request_json import decoded
 
 Fields = dict[str, Any]
 FREE = frozenset(
@@ -40,52 +44,29 @@ SHAPED = ("responseMimeType", "responseSchema", "responseJsonSchema")
 OTHERS = frozenset({*SHAPED, "stopSequences", "thinkingConfig", "responseModalities"})
 LEVELS: dict[str, Effort] = {"MINIMAL": "minimal", "LOW": "low", "MEDIUM": "medium", "HIGH": "high"}
 MODES = {"AUTO": "auto", "NONE": "none", "ANY": "required", "VALIDATED": "auto"}
-FIELDS = {
-    **{f"{ours}": f"generationConfig.{theirs}" for theirs, ours in NUMBERS.items()},
-    "stop": "generationConfig.stopSequences",
-    "reasoning_effort": "generationConfig.thinkingConfig",
-    "thinking_budget": "generationConfig.thinkingConfig",
-    "thinking": "generationConfig.thinkingConfig",
-    "response_format": "generationConfig.responseSchema",
-    "modalities": "generationConfig.responseModalities",
-    "web_search_options": "tools",
-    "tool_choice": "toolConfig",
-    "messages": "contents",
-}
-"""Chat's names of what a provider cannot take, as these clients call them."""
 _document = msgspec.json.Decoder(Fields)
-
-
-def field(name: str) -> str:
-    """A field that a provider's rules name, as this wire's clients know it."""
-    for end, letter in enumerate(name):
-        if letter in ".[":
-            return FIELDS.get(name[:end], name[:end]) + name[end:]
-    return FIELDS.get(name, name)
 
 
 def read(body: bytes) -> Conversation:
     """Raises InvalidRequest."""
-    try:
-        wire = _camel(_document.decode(body))
-    except msgspec.ValidationError:
-        raise InvalidRequest("The request body must be a JSON object.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
+    wire = _camel(decoded(_document, body))
     if wire.get("cachedContent"):
         raise InvalidRequest(
             "`cachedContent` is kept at Google; this provider cannot take it.", "cachedContent", UNSUPPORTED
         )
     unknown = [name for name, value in wire.items() if name not in KNOWN and name not in OURS and value is not None]
     given = Contents()
-    try:
-        messages = [*_system(wire, given), *_messages(wire, given)]
+    config: Fields = wire.get("generationConfig") or {}
+    with _looking_at("systemInstruction"):
+        system = _system(wire, given)
+    with _looking_at("contents"):
+        messages = [*system, *_messages(wire, given)]
+    with _looking_at("tools"):
         tools, searches = _tools(wire.get("tools") or [])
-        config: Fields = wire.get("generationConfig") or {}
-        options = _options(config, searches, unknown)
-        choice, format_ = _choice(wire.get("toolConfig") or {}), _format(config)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InvalidRequest(f"The request is not one of generateContent: {error}.") from None
+    with _looking_at("generationConfig"):
+        options, format_ = _options(config, searches, unknown), _format(config)
+    with _looking_at("toolConfig"):
+        choice = _choice(wire.get("toolConfig") or {})
     return Conversation(
         model=wire["model"],
         messages=tuple(messages),
@@ -97,6 +78,15 @@ def read(body: bytes) -> Conversation:
         include_usage=True,
         unknown=tuple(dict.fromkeys((*unknown, *strange(wire, REQUEST)))),
     )
+
+
+@contextmanager
+def _looking_at(name: str) -> Iterator[None]:
+    """Raises InvalidRequest naming the member that is read, for what has another shape than Gemini's."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InvalidRequest(f"`{name}`: it is not as Gemini documents it ({error}).", name) from None
 
 
 def _camel(given: Any) -> Any:
@@ -133,24 +123,25 @@ def _tools(given: list[Fields]) -> tuple[tuple[Tool, ...], bool]:
     """The tools, and whether Google's search is among them."""
     found: list[Tool] = []
     searches = False
-    for tool in given:
+    for number, tool in enumerate(given):
         for kind, value in tool.items():
+            where = f"tools[{number}].{kind}"
             if kind == "functionDeclarations":
-                found.extend([_function(one) for one in value])
+                found.extend([_function(one, f"{where}[{place}]") for place, one in enumerate(value)])
             elif kind == "googleSearch" and not value:
                 searches = True
             elif value is not None:
-                found.append(Tool(kind, native=Native("google", {kind: value})))
+                found.append(Tool(kind, native=Native("google", {kind: value}), place=where))
     return tuple(found), searches
 
 
-def _function(given: Fields) -> Tool:
+def _function(given: Fields, where: str) -> Tool:
     schema, name = given.get("parametersJsonSchema"), given["name"]
     if schema is None and given.get("parameters") is not None:
         schema = json_schema(given["parameters"])
     if not isinstance(name, str) or not isinstance(schema, dict | None):
-        raise InvalidRequest("`tools[].functionDeclarations[]`: a name is text, a schema an object.", "tools")
-    return Tool(name, given.get("description"), schema)
+        raise InvalidRequest(f"`{where}`: a name is text, a schema an object.", where)
+    return Tool(name, given.get("description"), schema, place=where)
 
 
 def _choice(config: Fields) -> ToolChoice | None:
@@ -198,5 +189,5 @@ def _options(config: Fields, searches: bool, unknown: list[str]) -> Options:
         return msgspec.convert(given, Options)  # looks at the type of every value
     except msgspec.ValidationError as error:
         said, _, place = str(error).partition(" - at `$.")
-        where = field(re.split(r"[`.\[]", place)[0])
+        where = CONTENTS.of(re.split(r"[`.\[]", place)[0])
         raise InvalidRequest(f"`{where}`: {said[:1].lower()}{said[1:]}.", where) from None

@@ -13,13 +13,15 @@ Schema = dict[str, Any]
 
 def json_schema(given: Schema) -> Schema:
     """Types in small letters, `nullable` as a type; the order of properties and examples say nothing there."""
+    if not isinstance(given, dict):
+        return given  # no schema: who answers says so
     found: Schema = {}
     for name, value in given.items():
         if name == "type" and isinstance(value, str):
             found["type"] = value.lower()
         elif name == "properties" and isinstance(value, dict):
             found["properties"] = {key: json_schema(inner) for key, inner in value.items()}
-        elif name == "items" and isinstance(value, dict):
+        elif name == "items":
             found["items"] = json_schema(value)
         elif name == "anyOf" and isinstance(value, list):
             found["anyOf"] = [json_schema(inner) for inner in value]

@@ -31,7 +31,7 @@ from llm.core.conversation import (
 from llm.core.deltas import Delta, ImageDelta, NativeDelta, RefusalDelta, TextDelta, ThinkingDelta
 from llm.core.dialects import lost
 from llm.core.dialects.google_contents.errors import error_event
-from llm.core.dialects.seals import wrapped
+from llm.core.dialects.seals import Identities, wrapped
 from llm.core.errors import LlmError
 
 Fields = dict[str, Any]
@@ -152,6 +152,7 @@ class ChunkWriter:
         self._tail = _encode({"modelVersion": model, "responseId": identity})[1:]
         self._assembly = Assembly()
         self._drops = Drops()
+        self._identities = Identities()
         self._shown: set[tuple[int, int]] = set()
         """Parts that have been sent as they came, by choice."""
 
@@ -192,6 +193,8 @@ class ChunkWriter:
         self._assembly.add((delta,))
         if not isinstance(delta, TextDelta | RefusalDelta | ThinkingDelta | ImageDelta | NativeDelta):
             return b""
+        if isinstance(delta, ThinkingDelta):
+            delta = self._identities.with_id(delta)
         self._shown.add((delta.choice, delta.part))
         shown = _piece(delta, self._drops)
         if not shown:

@@ -23,7 +23,7 @@ from llm.core.deltas import (
     UsageDelta,
 )
 from llm.core.dialects.translation import broken, count, made_id, refused
-from llm.core.errors import ProviderBroken, ProviderError
+from llm.core.errors import ProviderError
 
 
 class CalledFunction(msgspec.Struct):
@@ -125,7 +125,7 @@ class LineDecoder:
             self._held.append(rest)
             self._size += len(rest)
             if self._size > sse.MAX_EVENT_BYTES:
-                raise ProviderBroken(f"A line of more than {sse.MAX_EVENT_BYTES} bytes.")
+                raise sse.too_large()
         return self._read(lines)
 
     def finish(self) -> list[Delta]:

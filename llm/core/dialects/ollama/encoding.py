@@ -106,6 +106,8 @@ def _message(role: str, parts: Sequence[Part], names: dict[str, str], where: str
     for part in parts:
         if getattr(part, "cache", None) is not None:
             drops.note("messages[].content[].cache_control")
+        if isinstance(part, Text):
+            _note_beside(part, drops)
         if isinstance(part, Text | Refusal):
             texts.append(part.text)
         elif isinstance(part, Image):
@@ -117,6 +119,8 @@ def _message(role: str, parts: Sequence[Part], names: dict[str, str], where: str
         elif isinstance(part, ToolCall):
             if part.custom:
                 cannot(NAME, "calls of custom tools", f"{where}.tool_calls")
+            if part.signature is not None:
+                drops.note("messages[].tool_calls[].extra_content")
             names[part.id] = part.name
             called = {"name": part.name, "arguments": arguments_of(part, f"{where}.tool_calls")}
             calls.append({"function": called})
@@ -127,6 +131,14 @@ def _message(role: str, parts: Sequence[Part], names: dict[str, str], where: str
         if value:
             message[name] = value
     return message
+
+
+def _note_beside(part: Text, drops: Drops) -> None:
+    """What stands beside a text and has no place there."""
+    if part.citations:
+        drops.note("messages[].annotations")
+    if part.signature is not None:
+        drops.note("messages[].extra_content")
 
 
 def _result(part: ToolResult, names: dict[str, str], where: str, drops: Drops) -> Fields:
@@ -160,7 +172,7 @@ def _tools(conversation: Conversation, drops: Drops) -> list[Fields]:
 
 def _tool(tool: Tool, number: int, drops: Drops) -> Fields:
     if tool.custom is not None or tool.native is not None:
-        cannot(NAME, "tools that are no functions", f"tools[{number}]")
+        cannot(NAME, "tools that are no functions", tool.where(number))
     if tool.strict is not None:
         drops.note("tools[].function.strict")
     if tool.cache is not None:

@@ -28,7 +28,8 @@ REFUSED = {
 CHANGED = {
     "messages[].content": "Images given by address are fetched by the gateway, as Ollama takes bytes only.",
     "messages": "Developer messages are system messages. Texts of one message are joined. Marks for the cache, names "
-    "of authors, `detail` of images and the seals of thinking are dropped, by name; its text is sent.",
+    "of authors, `detail` of images, citations of earlier answers, Gemini's signatures and the seals of thinking are "
+    "dropped, by name; its text is sent.",
     "messages[].tool_call_id": "Results go by the name of the tool.",
     "tool_choice": "`none` sends no tools; `allowed_tools` sends only those.",
     "max_tokens": "`options.num_predict`. `options.num_ctx` is set to the model's context window where it is known: "

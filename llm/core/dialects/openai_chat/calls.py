@@ -2,7 +2,7 @@
 
 Pieces belong to the call of their `index`; servers that give none, or 0 for all, are told apart by id and name. A call
 begins once its name is known. Promised: no two calls share our index, and no call is made up a name. Not promised: that
-arguments are JSON. Next file: `decoding.py`, which hands the calls over.
+arguments are JSON. Next file: `translator.py`.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from llm.core.deltas import ArgumentsDelta, Delta, ToolCallStarted
+from llm.core.dialects.signatures import signature_in
 from llm.core.dialects.translation import made_id
 
 Fields = dict[str, Any]
@@ -81,8 +82,7 @@ class Calls:
         return next((call for call in self._all if identity and call.id == identity), None)
 
     def _grow(self, call: Call, given: Fields) -> None:
-        google = (given.get("extra_content") or {}).get("google") or {}
-        call.signature = google.get("thought_signature") or call.signature
+        call.signature = signature_in(given) or call.signature
         if not call.id and given.get("id"):
             call.id = given["id"]
 

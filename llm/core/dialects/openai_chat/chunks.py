@@ -29,6 +29,7 @@ from llm.core.deltas import (
 )
 from llm.core.dialects.lost import part_name
 from llm.core.dialects.openai_chat.writing import annotation, image_fields, logprob, reasoning_detail, usage_fields
+from llm.core.dialects.signatures import signed
 from llm.core.errors import LlmError
 from llm.core.errors import event as error_event
 
@@ -85,10 +86,7 @@ class ChunkWriter:
     def _event(self, delta: Delta) -> bytes:
         if isinstance(delta, TextDelta):
             self._text_of(delta).written += len(delta.text)
-            fields: Fields = {"content": delta.text}
-            if delta.signature:
-                fields["extra_content"] = {"google": {"thought_signature": delta.signature}}
-            return self._chunk(delta.choice, fields)
+            return self._chunk(delta.choice, signed({"content": delta.text}, delta.signature))
         if isinstance(delta, UsageDelta):
             self._usage = delta.usage
             return b""
@@ -120,9 +118,7 @@ class ChunkWriter:
         if isinstance(delta, ToolCallStarted):
             kind, empty = ("custom", "input") if delta.custom else ("function", "arguments")
             call: Fields = {"index": delta.index, "id": delta.id, "type": kind, kind: {"name": delta.name, empty: ""}}
-            if delta.signature:
-                call["extra_content"] = {"google": {"thought_signature": delta.signature}}
-            return {"tool_calls": [call]}
+            return {"tool_calls": [signed(call, delta.signature)]}
         if isinstance(delta, ThinkingDelta):
             known = self._thoughts.setdefault(delta.choice, {})
             number = known.setdefault(delta.part, len(known))

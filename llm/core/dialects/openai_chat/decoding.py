@@ -8,8 +8,6 @@ from typing import Any
 
 import msgspec
 
-from billing.core.pricing import Usage
-from llm.core import sse
 from llm.core.assembly import assemble
 from llm.core.conversation import Citation, Finish, Native, Reply, SafetyRating, TokenLogprob
 from llm.core.deltas import (
@@ -24,9 +22,10 @@ from llm.core.deltas import (
     ThinkingDelta,
     UsageDelta,
 )
+from llm.core.dialects.event_decoder import EventDecoder
 from llm.core.dialects.openai_chat.calls import Calls
-from llm.core.dialects.translation import broken, made_id, refused
-from llm.core.errors import ProviderBroken, ProviderError, redact
+from llm.core.dialects.openai_errors import decode_error
+from llm.core.dialects.translation import broken, made_id
 from llm.core.operations.usage import in_buckets
 
 Fields = dict[str, Any]
@@ -71,7 +70,8 @@ _chunk = msgspec.json.Decoder(Chunk)
 def decode(body: bytes, seed: str) -> Reply:
     """Raises ProviderBroken for what is no answer, ProviderError for an error sent with status 200."""
     decoder = ChunkDecoder(seed, "openai", None)
-    found = decoder.read(body)
+    found: list[Delta] = []
+    decoder.take(body, found)
     if decoder.error is not None:
         raise decoder.error
     if not decoder.choices or any(choice.calls.nameless for choice in decoder.choices.values()):
@@ -79,79 +79,27 @@ def decode(body: bytes, seed: str) -> Reply:
     return assemble(found)
 
 
-def decode_error(status: int, body: bytes, provider: str, secret: str | None) -> ProviderError:
-    """`status` 0: the error came in a stream, or with 200."""
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        document = None
-    error = document.get("error", document) if isinstance(document, dict) else document
-    fields = error if isinstance(error, dict) else {"message": error}
-    told = _text(fields.get("message"))
-    refusal = refused(
-        status or 502, told, provider, secret, kind=_text(fields.get("type")), code=_text(fields.get("code"))
-    )
-    if refusal.wire_code != "provider_authentication_failed":
-        param = _text(fields.get("param"))
-        refusal.param = param and redact(param, secret)
-    return refusal
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-class ChunkDecoder:
+class ChunkDecoder(EventDecoder):
     """See `translation.DeltaDecoder`."""
 
-    __slots__ = ("_cutter", "_provider", "_secret", "_seed", "_started", "choices", "done", "error", "usage")
+    __slots__ = ("_seed", "_started", "choices")
 
     def __init__(self, seed: str, provider: str, secret: str | None) -> None:
-        self._cutter = sse.EventCutter()
+        super().__init__(provider, secret)
         self._seed = seed
-        self._provider = provider
-        self._secret = secret
         self._started = False
         self.choices: dict[int, Choice] = {}
-        self.usage: Usage | None = None
-        self.done = False
-        self.error: ProviderError | None = None
 
-    def feed(self, data: bytes) -> list[Delta]:
-        try:
-            return self._events(self._cutter.feed(data))
-        except sse.EventTooLarge as error:
-            raise ProviderBroken(str(error)) from None
-
-    def finish(self) -> list[Delta]:
-        return self._events(self._cutter.rest())
-
-    def _events(self, block: bytes) -> list[Delta]:
-        found: list[Delta] = []
-        for data in sse.data_in(block):
-            if self.done or self.error is not None:
-                break
-            if data == b"[DONE]":
-                self.done = True
-            else:
-                found.extend(self.read(data))
-        return found
-
-    def read(self, data: bytes) -> list[Delta]:
+    def _read(self, data: bytes, found: list[Delta]) -> None:
         """One chunk, or a whole answer."""
-        try:
-            chunk = _chunk.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise broken(self._provider, data) from None
+        if data == b"[DONE]":
+            self.done = True
+            return
+        chunk = _chunk.decode(data)
         if chunk.error is not None:
             self.error = decode_error(0, data, self._provider, self._secret)
-            return []
-        found: list[Delta] = []
-        try:
+        else:
             self._chunk(chunk, found)
-        except (AttributeError, KeyError, TypeError, ValueError):  # a member of another shape than this wire's
-            raise broken(self._provider, data) from None
-        return found
 
     def _chunk(self, chunk: Chunk, found: list[Delta]) -> None:
         if not self._started and chunk.choices:  # Azure's first chunk, about the prompt, has neither id nor choices

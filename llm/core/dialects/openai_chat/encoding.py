@@ -6,7 +6,6 @@ wherever they stand. Not expressible: a tool or block that another provider runs
 message (Anthropic's way) become tool messages before it. Next file: `rules.py`.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -33,13 +32,13 @@ from llm.core.conversation import (
     cannot,
 )
 from llm.core.dialects.openai_chat.writing import reasoning_detail, tool_call
+from llm.core.dialects.reasoning_models import reasons
+from llm.core.dialects.signatures import EXTRA, signed
 from llm.core.dialects.translation import Outgoing, Target
 
 NAME = "OpenAI's chat"
-CACHE, THOUGHT, DETAILS, EXTRA = "cache_control", "reasoning_content", "reasoning_details", "extra_content"
-"""Members that other servers added to this wire, and that a provider's row may refuse."""
-REASONING = re.compile(r"(?:.*/)?(?:o\d|gpt-5)")
-"""Models that take `max_completion_tokens` only. Source: https://platform.openai.com/docs/guides/reasoning"""
+CACHE, THOUGHT, DETAILS = "cache_control", "reasoning_content", "reasoning_details"
+"""With `EXTRA`: members that other servers added to this wire, and that a provider's row may refuse."""
 APART = frozenset({"max_tokens", "stop", "modalities", "thinking_budget"})
 """Options that are written in another way than by their name."""
 OF_SOME = frozenset({"top_k"})
@@ -71,13 +70,13 @@ def encode(conversation: Conversation, target: Target) -> Outgoing:
         else:
             body[name] = value
     if options.max_tokens is not None:
-        body["max_completion_tokens" if REASONING.match(target.model) else "max_tokens"] = options.max_tokens
+        body["max_completion_tokens" if reasons(target.model) else "max_tokens"] = options.max_tokens
     if options.stop:
         body["stop"] = options.stop
     if options.modalities:
         body["modalities"] = options.modalities
     if options.thinking_budget is not None and options.reasoning_effort is None:
-        drops.note("thinking")
+        drops.note("thinking_budget")
     if conversation.stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
@@ -139,7 +138,9 @@ class _Messages:
             elif (
                 isinstance(part, Text) and part.signature is not None and self._takes(EXTRA, "messages[].extra_content")
             ):
-                fields[EXTRA] = {"google": {"thought_signature": part.signature}}
+                if EXTRA in fields:  # one a message
+                    self._drops.note("messages[].extra_content")
+                signed(fields, part.signature)
 
     def _call(self, part: ToolCall) -> Fields:
         fields = tool_call(part)
@@ -175,6 +176,8 @@ class _Messages:
         """A string for a single plain text, else a list; None for nothing."""
         blocks: list[Fields] = []
         for part in parts:
+            if isinstance(part, Text) and part.citations:
+                self._drops.note("messages[].annotations")
             if not isinstance(part, Refusal) and not (isinstance(part, Audio) and part.data is None):
                 block = _part(part, where)
                 if CACHE in block and not self._takes(CACHE, "messages[].content[].cache_control"):
@@ -224,7 +227,7 @@ def _cached(block: Fields, cache: CacheControl | None) -> Fields:
 
 def _tool(tool: Tool, number: int, marked: bool) -> Fields:
     if tool.native is not None:
-        cannot(NAME, "a tool that another provider runs", f"tools[{number}]")
+        cannot(NAME, "a tool that another provider runs", tool.where(number))
     if tool.custom is not None:
         custom = {"name": tool.name, "description": tool.description, "format": tool.custom}
         return {"type": "custom", "custom": {name: value for name, value in custom.items() if value is not None}}

@@ -5,7 +5,6 @@ not lost in silence: their names come with the conversation (`unknown`), and who
 `circuit_breaker` member is the router's (`llm/core/options.py`) and passes by. Next file: `writing.py`, replies.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,7 +31,6 @@ from llm.core.conversation import (
 from llm.core.dialects.data_urls import read_data_url
 from llm.core.dialects.openai_chat.known import REQUEST
 from llm.core.dialects.openai_chat.wire import (
-    ExtraContent,
     WireAudio,
     WireCache,
     WireFile,
@@ -48,10 +46,10 @@ from llm.core.dialects.openai_chat.wire import (
     WireToolCall,
     WireToolChoice,
 )
+from llm.core.dialects.signatures import signature_of
 from llm.core.dialects.strange import strange
 from llm.core.errors import UNSUPPORTED, InvalidRequest
-
-LOCATION = re.compile(r" - at `\$\.?(.*)`$")
+from llm.core.request_json import decoded
 
 _request = msgspec.json.Decoder(WireRequest)
 _document = msgspec.json.Decoder(dict[str, Any])
@@ -59,15 +57,7 @@ _document = msgspec.json.Decoder(dict[str, Any])
 
 def read(body: bytes) -> Conversation:
     """Raises InvalidRequest."""
-    try:
-        wire = _request.decode(body)
-        document = _document.decode(body)
-    except msgspec.ValidationError as error:
-        raise _explain(str(error), body) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
-    except RecursionError:
-        raise InvalidRequest("The request body is nested too deeply.") from None
+    wire, document = decoded(_request, body), decoded(_document, body)
     if not wire.messages:
         raise InvalidRequest("`messages` must hold at least one message.", "messages")
     return Conversation(
@@ -126,7 +116,7 @@ def _content(message: WireMessage, where: str) -> list[Part]:
     if content is None:
         return []
     if isinstance(content, str):
-        return [Text(content, signature=_signature(message.extra_content))]
+        return [Text(content, signature=signature_of(message.extra_content))]
     return [_part(part, f"{where}.content[{number}]") for number, part in enumerate(content)]
 
 
@@ -166,7 +156,7 @@ def _tool_call(call: WireToolCall, where: str) -> ToolCall:
     if call.function is None:
         raise InvalidRequest(f"`{where}.{call.type}` is required.", f"{where}.{call.type}")
     arguments = call.function.arguments.strip() or "{}"
-    return ToolCall(call.id, call.function.name, arguments, signature=_signature(call.extra_content))
+    return ToolCall(call.id, call.function.name, arguments, signature=signature_of(call.extra_content))
 
 
 def _tool(tool: WireTool, index: int) -> Tool:
@@ -237,34 +227,3 @@ def _options(wire: WireRequest) -> Options:
 
 def _cache(given: WireCache | None) -> CacheControl | None:
     return None if given is None else CacheControl(given.ttl)
-
-
-def _signature(extra: ExtraContent | None) -> str | None:
-    return extra.google.thought_signature if extra is not None and extra.google is not None else None
-
-
-def _explain(problem: str, body: bytes) -> InvalidRequest:
-    """msgspec's message as one that names the parameter, with the numbers of the list items at fault."""
-    found = LOCATION.search(problem)
-    where = found.group(1) if found else ""
-    what = problem[: found.start()] if found else problem
-    if where.startswith("messages[...]"):
-        where = _numbered(where, _document.decode(body)["messages"])
-    if not where:
-        return InvalidRequest(f"The request body must be a JSON object: {what}.")
-    return InvalidRequest(f"`{where}`: {what[0].lower()}{what[1:]}.", where)
-
-
-def _numbered(where: str, messages: list[Any]) -> str:
-    for index, message in enumerate(messages):
-        try:
-            msgspec.convert(message, WireMessage)
-        except msgspec.ValidationError:
-            where = where.replace("[...]", f"[{index}]", 1)
-            for number, part in enumerate(message["content"] if ".content[...]" in where else ()):
-                try:
-                    msgspec.convert(part, WirePart)
-                except msgspec.ValidationError:
-                    return where.replace("[...]", f"[{number}]", 1)
-            return where
-    return where

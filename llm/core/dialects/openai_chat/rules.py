@@ -8,6 +8,7 @@ OpenAI and Azure refuse. Next file: `decoding.py`.
 DROPPED = (
     "thinking_budget",
     "messages[].content[].is_error",
+    "messages[].annotations",
     "messages[].tool_calls[].cache_control",
 )
 REFUSED = {

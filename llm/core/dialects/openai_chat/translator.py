@@ -3,8 +3,9 @@
 Clients of this wire never pass here: `../openai.py` passes their bytes. Next file: `encoding.py`.
 """
 
-from llm.core.dialects.openai_chat.decoding import ChunkDecoder, decode, decode_error
+from llm.core.dialects.openai_chat.decoding import ChunkDecoder, decode
 from llm.core.dialects.openai_chat.encoding import encode
+from llm.core.dialects.openai_errors import decode_error
 
 __all__ = ["credentials", "decode", "decode_error", "encode", "stream"]
 

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from llm.core.dialects.signatures import ExtraContent
+
 
 class WireCache(msgspec.Struct):
     type: str = "ephemeral"
@@ -56,14 +58,6 @@ class WireRefusal(msgspec.Struct, tag="refusal", tag_field="type"):
 
 
 WirePart = WireText | WireImage | WireAudio | WireFile | WireRefusal
-
-
-class GoogleExtra(msgspec.Struct):
-    thought_signature: str | None = None
-
-
-class ExtraContent(msgspec.Struct):
-    google: GoogleExtra | None = None
 
 
 class CalledFunction(msgspec.Struct):
@@ -113,8 +107,6 @@ class WireMessage(msgspec.Struct):
     reasoning: str | None = None
     reasoning_details: list[ReasoningDetail] | None = None
     extra_content: ExtraContent | None = None
-    annotations: list[Any] | None = None
-    """Of a reply, echoed by clients: the provider has no use for them."""
 
 
 class WireFunction(msgspec.Struct):

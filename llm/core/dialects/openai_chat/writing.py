@@ -26,6 +26,7 @@ from llm.core.conversation import (
 )
 from llm.core.deltas import ThinkingDelta
 from llm.core.dialects.lost import part_name
+from llm.core.dialects.signatures import signed
 
 Fields = dict[str, Any]
 _encode = msgspec.json.Encoder().encode
@@ -53,21 +54,27 @@ def _left_out(reply: Reply) -> tuple[str, ...]:
 
 def usage_fields(usage: Usage) -> Fields:
     """Our disjoint buckets as OpenAI nests them."""
-    details: Fields = {"cached_tokens": usage.cached_input}
-    if usage.cache_write or usage.cache_write_1h:
-        details["cache_write_tokens"] = usage.cache_write + usage.cache_write_1h
-    if usage.audio_input:
-        details["audio_tokens"] = usage.audio_input
-    of_completion: Fields = {"reasoning_tokens": usage.reasoning}
-    if usage.audio_output:
-        of_completion["audio_tokens"] = usage.audio_output
+    of_prompt, of_completion = usage_details(usage)
     return {
         "prompt_tokens": usage.prompt_total,
         "completion_tokens": usage.completion_total,
         "total_tokens": usage.prompt_total + usage.completion_total,
-        "prompt_tokens_details": details,
+        "prompt_tokens_details": of_prompt,
         "completion_tokens_details": of_completion,
     }
+
+
+def usage_details(usage: Usage) -> tuple[Fields, Fields]:
+    """Of what was read, and of what was written."""
+    read: Fields = {"cached_tokens": usage.cached_input}
+    if usage.cache_write or usage.cache_write_1h:
+        read["cache_write_tokens"] = usage.cache_write + usage.cache_write_1h
+    if usage.audio_input:
+        read["audio_tokens"] = usage.audio_input
+    written: Fields = {"reasoning_tokens": usage.reasoning}
+    if usage.audio_output:
+        written["audio_tokens"] = usage.audio_output
+    return read, written
 
 
 def _choice(choice: Choice) -> Fields:
@@ -110,8 +117,7 @@ def _more(message: Fields, parts: tuple[Part, ...], texts: list[Text]) -> None:
     for text in texts:
         annotations.extend([annotation(cited, written) for cited in text.citations])
         written += len(text.text)
-        if text.signature:
-            message["extra_content"] = {"google": {"thought_signature": text.signature}}
+        signed(message, text.signature)
     if annotations:
         message["annotations"] = annotations
     images = [image_fields(part) for part in parts if isinstance(part, Image)]
@@ -126,14 +132,8 @@ def _more(message: Fields, parts: tuple[Part, ...], texts: list[Text]) -> None:
 def tool_call(call: ToolCall) -> Fields:
     if call.custom:
         return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
-    fields: Fields = {
-        "id": call.id,
-        "type": "function",
-        "function": {"name": call.name, "arguments": call.arguments},
-    }
-    if call.signature:
-        fields["extra_content"] = {"google": {"thought_signature": call.signature}}
-    return fields
+    function = {"name": call.name, "arguments": call.arguments}
+    return signed({"id": call.id, "type": "function", "function": function}, call.signature)
 
 
 def reasoning_detail(part: Thinking | ThinkingDelta, index: int) -> Fields:

@@ -7,6 +7,5 @@ what only they can do. Next file: `reading.py`.
 from llm.core.dialects.openai_responses.answer import Echo, Head, error_event, write
 from llm.core.dialects.openai_responses.events import EventWriter
 from llm.core.dialects.openai_responses.reading import read
-from llm.core.dialects.openai_responses.rules import field
 
-__all__ = ["Echo", "EventWriter", "Head", "error_event", "field", "read", "write"]
+__all__ = ["Echo", "EventWriter", "Head", "error_event", "read", "write"]

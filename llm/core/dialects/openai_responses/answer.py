@@ -25,8 +25,9 @@ from llm.core.conversation import (
     ToolCall,
 )
 from llm.core.dialects import lost
-from llm.core.dialects.openai_chat.writing import annotation, logprob
+from llm.core.dialects.openai_chat.writing import annotation, logprob, usage_details
 from llm.core.dialects.seals import OPENAI, sealed
+from llm.core.dialects.signatures import signed
 from llm.core.errors import LlmError
 
 Fields = dict[str, Any]
@@ -113,14 +114,7 @@ def opening(head: Head, status: str = "in_progress") -> Fields:
 
 def usage_fields(usage: Usage) -> Fields:
     """Our disjoint buckets as OpenAI nests them."""
-    read: Fields = {"cached_tokens": usage.cached_input}
-    if usage.cache_write or usage.cache_write_1h:
-        read["cache_write_tokens"] = usage.cache_write + usage.cache_write_1h
-    if usage.audio_input:
-        read["audio_tokens"] = usage.audio_input
-    written: Fields = {"reasoning_tokens": usage.reasoning}
-    if usage.audio_output:
-        written["audio_tokens"] = usage.audio_output
+    read, written = usage_details(usage)
     return {
         "input_tokens": usage.prompt_total,
         "input_tokens_details": read,
@@ -193,9 +187,7 @@ def content_part(part: Part, logprobs: tuple[TokenLogprob, ...] = ()) -> Fields:
         "annotations": [flat_annotation(cited) for cited in part.citations],
         "logprobs": [logprob(token) for token in logprobs],
     }
-    if part.signature:
-        fields["extra_content"] = {"google": {"thought_signature": part.signature}}
-    return fields
+    return signed(fields, part.signature)
 
 
 def flat_annotation(cited: Any) -> Fields:
@@ -215,9 +207,7 @@ def call(part: ToolCall, identity: str, status: str) -> Fields:
     if part.custom:
         return {**head, "type": "custom_tool_call", "input": part.arguments}
     fields = {**head, "type": "function_call", "arguments": part.arguments}
-    if part.signature:
-        fields["extra_content"] = {"google": {"thought_signature": part.signature}}
-    return fields
+    return signed(fields, part.signature)
 
 
 def error_event(error: LlmError, number: int) -> bytes:

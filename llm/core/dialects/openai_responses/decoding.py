@@ -9,8 +9,6 @@ from typing import Any
 
 import msgspec
 
-from billing.core.pricing import Usage
-from llm.core import sse
 from llm.core.assembly import assemble
 from llm.core.conversation import Finish, Image, Native, Reply
 from llm.core.deltas import (
@@ -28,20 +26,20 @@ from llm.core.deltas import (
     ToolCallStarted,
     UsageDelta,
 )
-from llm.core.dialects.openai_chat.decoding import decode_error, token_logprob
+from llm.core.dialects.event_decoder import WRONG, EventDecoder
+from llm.core.dialects.openai_chat.decoding import token_logprob
+from llm.core.dialects.openai_errors import decode_error
 from llm.core.dialects.openai_responses.items import citation
 from llm.core.dialects.openai_responses.wire import Event, WireResponse
 from llm.core.dialects.seals import OPENAI
+from llm.core.dialects.signatures import signature_in
 from llm.core.dialects.translation import broken, made_id
-from llm.core.errors import ProviderBroken, ProviderError
 from llm.core.operations.usage import responses_in_buckets
 
 Fields = dict[str, Any]
 REASONS: dict[str, Finish] = {"max_output_tokens": "length", "content_filter": "content_filter"}
 STATUSES = {"rate_limit_exceeded": 429, "invalid_prompt": 400, "context_length_exceeded": 400}
 """Of errors in a stream, by their code; any other is the provider's fault."""
-WRONG = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, AttributeError, KeyError, TypeError, ValueError)
-"""What comes of members of another shape than this wire's."""
 CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 
 
@@ -61,7 +59,7 @@ _event = msgspec.json.Decoder(Event)
 
 def decode(body: bytes, seed: str) -> Reply:
     """Raises ProviderBroken for what is no answer, ProviderError for an error sent with status 200."""
-    decoder = EventDecoder(seed, OPENAI, None)
+    decoder = ResponseDecoder(seed, OPENAI, None)
     try:
         response = _response.decode(body)
     except WRONG:
@@ -74,31 +72,19 @@ def decode(body: bytes, seed: str) -> Reply:
     return assemble(found)
 
 
-class EventDecoder:
+class ResponseDecoder(EventDecoder):
     """See `translation.DeltaDecoder`."""
 
+    __slots__ = ("_calls", "_done_items", "_items", "_parts", "_seed", "_started")
+
     def __init__(self, seed: str, provider: str, secret: str | None) -> None:
-        self._cutter = sse.EventCutter()
+        super().__init__(provider, secret)
         self._seed = seed
-        self._provider = provider
-        self._secret = secret
         self._started = False
         self._items: dict[int, Item] = {}
         self._done_items: set[int] = set()
         self._parts = 0
         self._calls = 0
-        self.usage: Usage | None = None
-        self.done = False
-        self.error: ProviderError | None = None
-
-    def feed(self, data: bytes) -> list[Delta]:
-        try:
-            return self._events(self._cutter.feed(data))
-        except sse.EventTooLarge as error:
-            raise ProviderBroken(str(error)) from None
-
-    def finish(self) -> list[Delta]:
-        return self._events(self._cutter.rest())
 
     def whole(self, response: WireResponse) -> list[Delta]:
         """All of an answer that came at once."""
@@ -109,29 +95,9 @@ class EventDecoder:
             raise broken(self._provider, b"") from None
         return found
 
-    def _events(self, block: bytes) -> list[Delta]:
-        found: list[Delta] = []
-        for data in sse.data_in(block):
-            if self.done or self.error is not None:
-                break
-            if data != b"[DONE]":
-                self._read(data, found)
-        return found
-
     def _read(self, data: bytes, found: list[Delta]) -> None:
-        try:
-            event = _event.decode(data)
-            self._take(event, data, found)
-        except (
-            msgspec.DecodeError,
-            UnicodeDecodeError,
-            RecursionError,
-            AttributeError,
-            KeyError,
-            TypeError,
-            ValueError,
-        ):
-            raise broken(self._provider, data) from None
+        if data != b"[DONE]":
+            self._take(_event.decode(data), data, found)
 
     def _take(self, event: Event, data: bytes, found: list[Delta]) -> None:
         kind = event.type.removeprefix("response.")
@@ -181,8 +147,7 @@ class EventDecoder:
         if item["type"] in CALLS:
             custom = item["type"] == "custom_tool_call"
             known.part, known.call = self._next(), (self._calls, custom)
-            google = (item.get("extra_content") or {}).get("google") or {}
-            named = (str(item["call_id"]), str(item["name"]), google.get("thought_signature"), custom)
+            named = (str(item["call_id"]), str(item["name"]), signature_in(item), custom)
             found.append(ToolCallStarted(0, known.part, self._calls, *named))
             self._calls += 1
         elif item["type"] == "reasoning":
@@ -219,9 +184,9 @@ class EventDecoder:
                 found.append(RefusalDelta(0, part, str(content["refusal"])))
             else:
                 found.append(TextDelta(0, part, str(content["text"])))
-        google = (content.get("extra_content") or {}).get("google") or {}
-        if google.get("thought_signature"):
-            found.append(TextDelta(0, part, signature=google["thought_signature"]))
+        signature = signature_in(content)
+        if signature is not None:
+            found.append(TextDelta(0, part, signature=signature))
         if ("annotations", place) not in known.told:
             found.extend([CitationDelta(0, part, citation(one)) for one in content.get("annotations") or ()])
         if content.get("logprobs") and ("logprobs", place) not in known.told:

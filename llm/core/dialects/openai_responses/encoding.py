@@ -4,7 +4,6 @@ The inverse of `reading.py`: what that reads goes back into the same members. No
 client asks for it, so reasoning travels sealed, with the conversation. Next file: `decoding.py`.
 """
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,12 +31,11 @@ from llm.core.conversation import (
 )
 from llm.core.dialects.openai_responses import provider_rules as rules
 from llm.core.dialects.openai_responses.answer import flat_annotation
+from llm.core.dialects.reasoning_models import reasons
 from llm.core.dialects.seals import OPENAI
 from llm.core.dialects.translation import Outgoing, Target
 
 NAME = "OpenAI's responses"
-REASONING = re.compile(r"(?:.*/)?(?:o\d|gpt-5|codex)")
-"""Models that reason. Source: https://platform.openai.com/docs/guides/reasoning"""
 SAME = (
     *("temperature", "top_p", "top_logprobs", "parallel_tool_calls", "service_tier", "user", "safety_identifier"),
     *("prompt_cache_key", "metadata"),
@@ -171,7 +169,7 @@ class Items:
 
     def _text(self, part: Text, role: str) -> Fields:
         if part.signature is not None:
-            self._drops.note("messages[].content[].extra_content")
+            self._drops.note("messages[].extra_content")
         fields: Fields = {"type": "output_text" if role == "assistant" else "input_text", "text": part.text}
         if part.citations:
             fields["annotations"] = [flat_annotation(cited) for cited in part.citations]
@@ -198,7 +196,7 @@ def _tool(tool: Tool, number: int, drops: Drops) -> Fields:
         drops.note("tools[].cache_control")
     if tool.native is not None:
         if tool.native.origin != OPENAI:
-            cannot(NAME, "a tool that another provider runs", f"tools[{number}]")
+            cannot(NAME, "a tool that another provider runs", tool.where(number))
         return tool.native.block
     described: Fields = {} if tool.description is None else {"description": tool.description}
     if tool.custom is not None:
@@ -255,7 +253,7 @@ def _reasoning(body: Fields, options: Options, model: str, drops: Drops) -> None
         body["reasoning"] = {"effort": options.reasoning_effort}
     elif options.thinking_budget is not None:
         drops.note("thinking_budget")
-    if REASONING.match(model):
+    if reasons(model):
         include.append("reasoning.encrypted_content")
     if options.logprobs:
         include.append("message.output_text.logprobs")

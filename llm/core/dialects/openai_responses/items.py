@@ -4,10 +4,8 @@ Reasoning, messages and calls of the assistant that follow one another are one m
 its first item (`input[3]`). An item of a tool that OpenAI runs itself stays `Native`. Next file: `answer.py`.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
-
-import msgspec
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from llm.core.conversation import (
     Audio,
@@ -39,17 +37,18 @@ from llm.core.dialects.openai_responses.wire import (
     TextPart,
 )
 from llm.core.dialects.seals import OPENAI, unsealed
+from llm.core.dialects.signatures import signature_of
 from llm.core.errors import UNSUPPORTED, InvalidRequest
+from llm.core.request_json import taken
 
 Fields = dict[str, Any]
-Known = TypeVar("Known", bound=msgspec.Struct)
 ROLES: dict[str, Role] = {role: role for role in ("user", "assistant", "system", "developer")}
-BESIDE = frozenset({"type", "id", "status", "phase", "caller"})
-"""Members of an item that say nothing to another provider."""
+ADDRESSES = ("file_id", "file_url", "file_data")
+"""Where a file may be found: the first that is given is taken."""
 
 
 class Input:
-    """Items become messages; `unknown` are the names of members that nothing is known about."""
+    """Items become messages; `unknown` are the names of members that are known and yet have no place."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -69,7 +68,7 @@ class Input:
     def _item(self, item: Fields, where: str) -> None:
         kind = item.get("type") or ("message" if "role" in item else "item_reference")
         if kind == "message":
-            message = self._take(item, MessageItem, where)
+            message = taken(item, MessageItem, where)
             parts = tuple(self._content(message.content, f"{where}.content"))
             role = ROLES.get(message.role)
             if role is None:
@@ -91,26 +90,27 @@ class Input:
 
     def _assistants(self, kind: str, item: Fields, where: str) -> Part:
         if kind == "function_call":
-            call = self._take(item, Call, where)
-            google = (call.extra_content or {}).get("google") or {}
+            call = taken(item, Call, where)
             return ToolCall(
-                call.call_id, call.name, call.arguments.strip() or "{}", signature=google.get("thought_signature")
+                call.call_id, call.name, call.arguments.strip() or "{}", signature=signature_of(call.extra_content)
             )
         if kind == "custom_tool_call":
-            custom = self._take(item, CustomCall, where)
+            custom = taken(item, CustomCall, where)
             return ToolCall(custom.call_id, custom.name, custom.input, custom=True)
         if kind == "reasoning":
             return self._reasoning(item, where)
         return Native(OPENAI, item)
 
     def _reasoning(self, item: Fields, where: str) -> Thinking:
-        reasoning = self._take(item, ReasoningItem, where)
+        reasoning = taken(item, ReasoningItem, where)
+        if reasoning.summary and reasoning.content:
+            self.unknown.append(f"{where}.content")
         told = reasoning.summary or reasoning.content or []
         text = "\n\n".join([part.text for part in told])
         return unsealed(text, reasoning.encrypted_content, item.get("id"), f"{where}.encrypted_content")
 
     def _result(self, item: Fields, where: str) -> ToolResult:
-        result = self._take(item, Result, where)
+        result = taken(item, Result, where)
         inner = list(self._content(result.output, f"{where}.output"))
         parts = [part for part in inner if isinstance(part, Text | Image | File)]
         if len(parts) < len(inner):
@@ -129,17 +129,24 @@ class Input:
             yield read(self, part, place)
 
     def _text(self, part: Fields, where: str) -> Text:
-        text = self._take(part, TextPart, where)
-        google = (text.extra_content or {}).get("google") or {}
-        cited = tuple([citation(one) for one in text.annotations or () if one.get("type") == "url_citation"])
-        return Text(text.text, cited, signature=google.get("thought_signature"))
+        text = taken(part, TextPart, where)
+        cited = []
+        for number, one in enumerate(text.annotations or ()):
+            if one.get("type") == "url_citation":
+                cited.append(citation(one))
+            else:
+                self.unknown.append(f"{where}.annotations[{number}]")
+        if text.logprobs:
+            self.unknown.append(f"{where}.logprobs")
+        return Text(text.text, tuple(cited), signature=signature_of(text.extra_content))
 
     def _refusal(self, part: Fields, where: str) -> Refusal:
-        return Refusal(self._take(part, RefusalPart, where).refusal)
+        return Refusal(taken(part, RefusalPart, where).refusal)
 
     def _image(self, part: Fields, where: str) -> Image | File:
-        image = self._take(part, ImagePart, where)
+        image = taken(part, ImagePart, where)
         if image.file_id is not None:
+            self._beside(part, ("image_url", "detail"), where)
             return File(id=image.file_id)
         url = image.image_url or ""
         if url.startswith(("http://", "https://")):
@@ -148,7 +155,8 @@ class Input:
         return Image(data=data, media_type=media_type or "image/jpeg", detail=image.detail)
 
     def _file(self, part: Fields, where: str) -> File:
-        file = self._take(part, FilePart, where)
+        file = taken(part, FilePart, where)
+        self._beside(part, [name for name in ADDRESSES if part.get(name) is not None][1:], where)
         if file.file_id is not None:
             return File(id=file.file_id, name=file.filename)
         if file.file_url is not None:
@@ -161,20 +169,12 @@ class Input:
         return File(data=data, media_type=media_type or "application/pdf", name=file.filename)
 
     def _audio(self, part: Fields, where: str) -> Audio:
-        sound = self._take(part, AudioPart, where).input_audio
+        sound = taken(part, AudioPart, where).input_audio
         return Audio(sound.data, sound.format)
 
-    def _take(self, fields: Fields, kind: type[Known], where: str) -> Known:
-        """Raises InvalidRequest."""
-        for name, value in fields.items():
-            if name not in kind.__struct_fields__ and name not in BESIDE and value is not None:
-                self.unknown.append(f"{where}.{name}")
-        try:
-            return msgspec.convert(fields, kind)
-        except msgspec.ValidationError as error:
-            what, _, place = str(error).partition(" - at `$")
-            named = where + place.rstrip("`")
-            raise InvalidRequest(f"`{named}`: {what}.", named) from None
+    def _beside(self, part: Fields, names: Iterable[str], where: str) -> None:
+        """Members that have no place beside another that is given."""
+        self.unknown.extend([f"{where}.{name}" for name in names if part.get(name) is not None])
 
     def _say(self, where: str, *parts: Part) -> None:
         if not self._said:

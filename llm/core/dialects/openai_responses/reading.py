@@ -5,22 +5,21 @@ only a provider with responses of its own can do. Members nobody here knows come
 Next file: `items.py`, its input.
 """
 
-import re
 from typing import Any
 
 import msgspec
 
 from llm.core.conversation import Conversation, Message, Native, Options, ResponseFormat, Text, Tool, ToolChoice
 from llm.core.dialects.openai_responses.items import Input
+from llm.core.dialects.openai_responses.known import REQUEST
 from llm.core.dialects.openai_responses.rules import REFUSED
-from llm.core.dialects.openai_responses.wire import WireChoice, WireFormat, WireRequest, WireTool
+from llm.core.dialects.openai_responses.wire import CustomTool, FunctionTool, WireChoice, WireFormat, WireRequest
 from llm.core.dialects.seals import OPENAI
+from llm.core.dialects.strange import strange
 from llm.core.errors import UNSUPPORTED, InvalidRequest
+from llm.core.request_json import decoded, taken
 
 Fields = dict[str, Any]
-LOCATION = re.compile(r" - at `\$\.?(.*)`$")
-IGNORED = frozenset({"circuit_breaker", "usage", "background", "stream_options"})
-"""Ours, and what has been looked at before (`../../operations/responses.py`) or means nothing here."""
 LOGPROBS = "message.output_text.logprobs"
 GIVEN = frozenset({LOGPROBS, "reasoning.encrypted_content"})
 SEARCHES = ("web_search", "web_search_preview")
@@ -28,7 +27,6 @@ SEARCH_OPTIONS = frozenset({"type", "search_context_size", "user_location"})
 
 _request = msgspec.json.Decoder(WireRequest)
 _document = msgspec.json.Decoder(Fields)
-_FIELDS = frozenset(WireRequest.__struct_fields__) | IGNORED
 _OPTIONS = (
     *("temperature", "top_p", "top_logprobs", "parallel_tool_calls", "service_tier", "store", "user"),
     *("safety_identifier", "prompt_cache_key", "metadata"),
@@ -38,15 +36,7 @@ _OPTIONS = (
 
 def read(body: bytes) -> Conversation:
     """Raises InvalidRequest."""
-    try:
-        wire = _request.decode(body)
-        document = _document.decode(body)
-    except msgspec.ValidationError as error:
-        raise _explain(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
-    except RecursionError:
-        raise InvalidRequest("The request body is nested too deeply.") from None
+    wire, document = decoded(_request, body), decoded(_document, body)
     for name in ("previous_response_id", "conversation", "prompt"):
         if getattr(wire, name) is not None:
             raise InvalidRequest(f"`{name}`: this provider cannot take {REFUSED[name]}.", name, UNSUPPORTED)
@@ -71,13 +61,10 @@ def read(body: bytes) -> Conversation:
 
 
 def _unknown(document: Fields, wire: WireRequest) -> list[str]:
-    found = [name for name, value in document.items() if name not in _FIELDS and value is not None]
+    found = list(strange(document, REQUEST))
     found += [f"include: {name}" for name in wire.include or () if name not in GIVEN]
     if wire.truncation not in (None, "disabled"):
         found.append("truncation")
-    for name, known in (("reasoning", ("effort", "summary", "generate_summary")), ("text", ("format", "verbosity"))):
-        members = (document.get(name) or {}).items()
-        found += [f"{name}.{member}" for member, value in members if member not in known and value is not None]
     return found
 
 
@@ -87,40 +74,46 @@ def _tools(tools: list[Fields], unknown: list[str]) -> tuple[tuple[Tool, ...], F
     search: Fields | None = None
     for number, tool in enumerate(tools):
         where = f"tools[{number}]"
-        if tool.get("type") in SEARCHES and all(name in SEARCH_OPTIONS for name, value in tool.items() if value):
-            search = _search(tool)
+        if tool.get("type") not in SEARCHES or any(name not in SEARCH_OPTIONS for name in _given(tool)):
+            made = _tool(tool, where)
+            found.append(made if len(found) == number else msgspec.structs.replace(made, place=where))
+        elif search is None:
+            search = _search(tool, where)
         else:
-            found.append(_tool(tool, where, unknown))
+            unknown.append(where)  # there is one web search
     return tuple(found), search
 
 
-def _search(tool: Fields) -> Fields:
+def _given(tool: Fields) -> list[str]:
+    """The members that ask for something: `external_web_access: false` does."""
+    return [name for name, value in tool.items() if value not in (None, {}, [])]
+
+
+def _search(tool: Fields, where: str) -> Fields:
     """As chat's `web_search_options`."""
     options: Fields = {}
     if tool.get("search_context_size"):
         options["search_context_size"] = tool["search_context_size"]
     place = tool.get("user_location")
+    if place is not None and not isinstance(place, dict):
+        raise InvalidRequest(f"`{where}.user_location` must be an object.", f"{where}.user_location")
     if place:
         near = {name: value for name, value in place.items() if name != "type" and value is not None}
         options["user_location"] = {"type": "approximate", "approximate": near}
     return options
 
 
-def _tool(given: Fields, where: str, unknown: list[str]) -> Tool:
-    try:
-        tool = msgspec.convert(given, WireTool)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(f"`{where}`: {error}.", where) from None
-    if tool.type not in ("function", "custom"):
-        return Tool(tool.type, native=Native(OPENAI, given))
-    if not tool.name:
-        raise InvalidRequest(f"`{where}.name` is required.", f"{where}.name")
-    for name, value in given.items():
-        if name not in WireTool.__struct_fields__ and value is not None:
-            unknown.append(f"{where}.{name}")
-    if tool.type == "custom":
-        return Tool(tool.name, tool.description, custom=_grammar(tool.format or {"type": "text"}))
-    return Tool(tool.name, tool.description, tool.parameters, tool.strict)
+def _tool(given: Fields, where: str) -> Tool:
+    kind = given.get("type")
+    if not isinstance(kind, str):
+        raise InvalidRequest(f"`{where}.type` must be a string.", f"{where}.type")
+    if kind == "function":
+        function = taken(given, FunctionTool, where)
+        return Tool(function.name, function.description, function.parameters, function.strict)
+    if kind == "custom":
+        custom = taken(given, CustomTool, where)
+        return Tool(custom.name, custom.description, custom=_grammar(custom.format or {"type": "text"}))
+    return Tool(kind, native=Native(OPENAI, given))
 
 
 def _grammar(given: Fields) -> Fields:
@@ -137,12 +130,12 @@ def _choice(choice: str | WireChoice | None) -> ToolChoice | None:
         return ToolChoice("none" if choice == "none" else "required" if choice == "required" else "auto")
     if choice.type == "allowed_tools":
         return ToolChoice(choice.mode, tuple([tool.name or tool.type for tool in choice.tools or ()]))
-    if choice.type in ("function", "custom") and not choice.name:
-        raise InvalidRequest("`tool_choice.name` is required.", "tool_choice.name")
-    if choice.name is None:
+    if choice.type not in ("function", "custom"):
         raise InvalidRequest(
             f"`tool_choice`: this provider has no tool `{choice.type}` of OpenAI's.", "tool_choice", UNSUPPORTED
         )
+    if not choice.name:
+        raise InvalidRequest("`tool_choice.name` is required.", "tool_choice.name")
     return ToolChoice("named", (choice.name,))
 
 
@@ -167,12 +160,3 @@ def _options(wire: WireRequest, search: Fields | None) -> Options:
         verbosity=wire.text.verbosity if wire.text is not None else None,
         web_search_options=search,
     )
-
-
-def _explain(problem: str) -> InvalidRequest:
-    found = LOCATION.search(problem)
-    where = found.group(1) if found else ""
-    what = problem[: found.start()] if found else problem
-    if not where:
-        return InvalidRequest(f"The request is not one of responses: {what}.")
-    return InvalidRequest(f"`{where}`: {what[0].lower()}{what[1:]}.", where)

@@ -24,8 +24,10 @@ DROPPED = (
 )
 CHANGED = {
     "instructions": "A system message before all others.",
-    "input": "Reasoning, messages and calls that follow one another become one message of the assistant. Ids, `status` "
-    "and `phase` of items say nothing to another provider and are not sent on.",
+    "input": "Reasoning, messages and calls that follow one another become one message of the assistant. `id`, "
+    "`status`, `phase` and `caller` of items say nothing to another provider and are not sent on. Members that have no "
+    "place are named as dropped: log probabilities and sources that are no addresses in an earlier answer, a second "
+    "address of one file.",
     "input[].reasoning": "Goes back to the provider that sealed it: `encrypted_content` holds its seal with its name. "
     "Another provider gets none of it, and it is named as dropped.",
     "include": "`message.output_text.logprobs` asks for log probabilities; `reasoning.encrypted_content` is "
@@ -36,21 +38,3 @@ CHANGED = {
     "store": "Nothing is kept: the answer says `store: false`, and an explicit value is named as dropped.",
     "stream_options.include_obfuscation": "Padding against eavesdroppers: only OpenAI itself makes it.",
 }
-FIELDS = {
-    "max_tokens": "max_output_tokens",
-    "reasoning_effort": "reasoning.effort",
-    "response_format": "text.format",
-    "verbosity": "text.verbosity",
-    "logprobs": "include",
-    "web_search_options": "tools",
-    "messages": "input",
-}
-"""Chat's names of what a provider cannot take, as a responses request calls them."""
-
-
-def field(name: str) -> str:
-    """A field that a provider's rules name, as this wire's clients know it."""
-    for end, letter in enumerate(name):
-        if letter in ".[":
-            return FIELDS.get(name[:end], name[:end]) + name[end:].replace(".function.", ".")
-    return FIELDS.get(name, name)

@@ -1,6 +1,7 @@
 """A responses request as OpenAI documents it: the members that are read, and the parts of its items; and the answer.
 
-Source: https://platform.openai.com/docs/api-reference/responses. Next file: `reading.py`.
+Each Struct lists every member that is read; `known.py` names the others.
+Source: https://platform.openai.com/docs/api-reference/responses. Next file: `known.py`.
 """
 
 from typing import Any, Literal
@@ -9,6 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from llm.core.conversation import Effort
+from llm.core.dialects.signatures import ExtraContent
 
 Fields = dict[str, Any]
 
@@ -22,7 +24,7 @@ class Call(msgspec.Struct):
     call_id: str
     name: str
     arguments: str
-    extra_content: Fields | None = None
+    extra_content: ExtraContent | None = None
     """Gemini's signature, as other OpenAI-compatible servers write it."""
 
 
@@ -47,12 +49,23 @@ class ReasoningItem(msgspec.Struct):
     encrypted_content: str | None = None
 
 
+class UrlCitation(msgspec.Struct):
+    """Sources of other kinds are named as dropped. `quote` and `source` are ours: see `answer.py`."""
+
+    url: str | None = None
+    title: str | None = None
+    start_index: int | None = None
+    end_index: int | None = None
+    quote: str | None = None
+    source: Fields | None = None
+
+
 class TextPart(msgspec.Struct):
     text: str
     annotations: list[Fields] | None = None
     logprobs: list[Fields] | None = None
-    """Of an earlier answer: nobody takes them back."""
-    extra_content: Fields | None = None
+    """Of an earlier answer: nobody takes them back, so they are named as dropped."""
+    extra_content: ExtraContent | None = None
 
 
 class RefusalPart(msgspec.Struct):
@@ -81,14 +94,16 @@ class AudioPart(msgspec.Struct):
     input_audio: Sound
 
 
-class WireTool(msgspec.Struct):
-    """A function or a custom tool; of others only the type is read."""
-
-    type: str
-    name: str | None = None
+class FunctionTool(msgspec.Struct):
+    name: str
     description: str | None = None
     parameters: Fields | None = None
     strict: bool | None = None
+
+
+class CustomTool(msgspec.Struct):
+    name: str
+    description: str | None = None
     format: Fields | None = None
 
 
@@ -123,6 +138,11 @@ class WireReasoning(msgspec.Struct):
     generate_summary: str | None = None
 
 
+class StreamOptions(msgspec.Struct):
+    include_obfuscation: bool | None = None
+    """Padding against traffic analysis; only OpenAI itself makes it."""
+
+
 class WireRequest(msgspec.Struct):
     model: str
     input: str | list[Fields] = []
@@ -137,6 +157,7 @@ class WireRequest(msgspec.Struct):
     reasoning: WireReasoning | None = None
     truncation: str | None = None
     stream: bool | None = None
+    stream_options: StreamOptions | None = None
     max_output_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
