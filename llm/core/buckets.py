@@ -43,3 +43,8 @@ def in_buckets(
 
 def _part(figure: int | None, rest: int) -> int:
     return min(max(figure or 0, 0), rest)
+
+
+def count(value: object) -> int:
+    """A token count as a provider gave it: never negative, 0 when it is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from llm.core import errors, sse
+from llm.core import error_shapes, errors, sse
 from llm.core.deployment import Deployment
-from llm.core.dialects import anthropic, google, google_contents, ollama
+from llm.core.dialects import anthropic, google, ollama
 from llm.core.dialects.bridge import Bridge
 from llm.core.dialects.openai_chat import translator as openai_chat
 from llm.core.dialects.openai_responses import translator as openai_responses
@@ -50,7 +50,7 @@ class Door:
 
 
 def in_googles_shape(error: LlmError) -> Any:
-    return json.loads(google_contents.error_body(error))
+    return json.loads(error_shapes.google_body(error))
 
 
 DOORS = {

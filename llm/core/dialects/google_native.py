@@ -13,13 +13,14 @@ import msgspec
 
 from billing.core.pricing import Usage
 from llm.core import sse
-from llm.core.dialects import google, google_contents
-from llm.core.dialects.google.decoding import usage_of
-from llm.core.dialects.google.wire import UsageMetadata, chunk_of
+from llm.core.dialects import google
+from llm.core.dialects.google.wire import chunk_of
 from llm.core.dialects.translation import Outgoing
-from llm.core.errors import LlmError, ProviderError, redact_error
+from llm.core.error_shapes import google_event
+from llm.core.errors import LlmError, ProviderBroken, ProviderError
 from llm.core.operations import Attempt
 from llm.core.operations.estimate import tokens_in
+from llm.core.operations.gemini_usage import UsageMetadata, usage_of
 from llm.core.operations.members import rewrite
 from llm.core.operations.usage import with_cost
 from llm.core.request_fit import fit
@@ -52,8 +53,10 @@ def encode(attempt: Attempt) -> Outgoing:
 def decode(attempt: Attempt, body: bytes) -> tuple[bytes, Usage | None, tuple[str, ...]]:
     try:
         usage = attempt.operation.read_usage(body)
-    except ProviderError as error:
-        redact_error(error, attempt.secret)
+    except ProviderBroken:
+        chunk = chunk_of(body)  # an error with status 200
+        if chunk is not None and chunk.error is not None:
+            raise decode_error(attempt, 0, body) from None
         raise
     return with_cost(body, usage, attempt, "usageMetadata") if attempt.request.wants_cost else body, usage, ()
 
@@ -130,7 +133,7 @@ class Events:
         return max(self._pieces, tokens_in(content))
 
     def failure(self, error: LlmError) -> bytes:
-        return google_contents.error_event(error)
+        return google_event(error)
 
     def _pass(self, block: bytes) -> bytes:
         """What of a block goes to the client now."""

@@ -139,11 +139,6 @@ def refused(
     return error
 
 
-def count(value: object) -> int:
-    """A token count as a provider gave it: never negative, 0 when it is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
-
-
 def arguments_of(call: ToolCall, where: str) -> dict[str, Any]:
     """A call's arguments for a wire that wants an object. Raises InvalidRequest naming `where`."""
     try:

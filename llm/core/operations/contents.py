@@ -13,12 +13,11 @@ import msgspec
 from msgspec import Raw
 
 from billing.core.pricing import Usage
-from llm.core.dialects import google, google_contents
-from llm.core.dialects.google.decoding import usage_of
-from llm.core.dialects.google.wire import PromptFeedback, UsageMetadata
+from llm.core import error_shapes
 from llm.core.errors import InvalidRequest, NotFound, ProviderBroken
 from llm.core.operations import members
 from llm.core.operations.estimate import tokens_written
+from llm.core.operations.gemini_usage import UsageMetadata, usage_of
 from llm.core.operations.members import given
 from llm.core.operations.operation import Attempt, Changes, DecodeError, Positive, Request, StreamDecoder
 
@@ -26,8 +25,8 @@ name = "content generation"
 path = "/models/{model}:generateContent"
 embeds = False
 metered = True
-error_body = google_contents.error_body
-error_event = google_contents.error_event
+error_body = error_shapes.google_body
+error_event = error_shapes.google_event
 PREFIX = b"/v1beta/models/"
 ADDRESS = re.compile(rb"/v1(?:beta)?/models/(.+):(generateContent|streamGenerateContent)")
 VERBS = (b":generateContent", b":streamGenerateContent")
@@ -58,6 +57,10 @@ class ContentsRequest(Request, kw_only=True):
     def choices(self) -> int:
         settings = self.camel or self.snake
         return (settings.candidate_count if settings is not None else None) or 1
+
+
+class PromptFeedback(msgspec.Struct, rename="camel"):
+    block_reason: str | None = None
 
 
 class Reply(msgspec.Struct, rename="camel"):
@@ -112,7 +115,7 @@ def read_usage(body: bytes) -> Usage | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ProviderBroken("The provider answered 200 with something that is no response.") from None
     if given(reply.error):
-        raise google.decode_error(0, body, "google", None)
+        raise ProviderBroken("The provider answered 200 with an error.")
     blocked = reply.prompt_feedback is not None and reply.prompt_feedback.block_reason is not None
     if not reply.candidates and not blocked:
         raise ProviderBroken("The provider answered 200 with a response that holds nothing.")

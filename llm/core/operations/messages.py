@@ -11,11 +11,10 @@ import msgspec
 from msgspec import Raw
 
 from billing.core.pricing import Usage
-from llm.core import sse
-from llm.core.dialects import anthropic_messages
-from llm.core.dialects.anthropic.decoding import WireUsage, usage_of
+from llm.core import error_shapes, sse
 from llm.core.errors import InvalidRequest, LlmError, ProviderBroken, ProviderError
 from llm.core.operations import members
+from llm.core.operations.anthropic_usage import WireUsage, usage_of
 from llm.core.operations.estimate import tokens_in, tokens_written
 from llm.core.operations.operation import Attempt, Changes, DecodeError, Positive, Request
 from llm.core.operations.usage import with_cost
@@ -24,8 +23,8 @@ name = "messages"
 path = "/messages"
 embeds = False
 metered = True
-error_body = anthropic_messages.error_body
-error_event = anthropic_messages.error_event
+error_body = error_shapes.anthropic_body
+error_event = error_shapes.anthropic_event
 STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 TELLING = re.compile(rb'"type"\s*:\s*"(?:message_(?:start|delta|stop)|error)"')
 
@@ -159,7 +158,7 @@ class Events:
         return max(self._deltas, tokens_in(self._delta_bytes - self._deltas * self._envelope))
 
     def failure(self, error: LlmError) -> bytes:
-        return error_event(error)
+        return error_shapes.anthropic_event(error)
 
     def _pass(self, block: bytes) -> bytes:
         if self.done or self.error is not None:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from billing.core.pricing import Usage
-from llm.core.dialects import anthropic_messages
+from llm.core import error_shapes
 from llm.core.errors import InvalidRequest, ProviderBroken
 from llm.core.operations import members
 from llm.core.operations.operation import Attempt, Changes, DecodeError, Request, StreamDecoder
@@ -17,8 +17,8 @@ name = "token counts"
 path = "/messages/count_tokens"
 embeds = False
 metered = False
-error_body = anthropic_messages.error_body
-error_event = anthropic_messages.error_event
+error_body = error_shapes.anthropic_body
+error_event = error_shapes.anthropic_event
 
 
 class CountRequest(Request, kw_only=True):

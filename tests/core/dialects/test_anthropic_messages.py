@@ -29,6 +29,7 @@ from llm.core.deltas import ArgumentsDelta, Delta, Finished, Started, TextDelta,
 from llm.core.dialects import anthropic, anthropic_messages, google, ollama
 from llm.core.dialects.openai_chat import translator as openai_chat
 from llm.core.dialects.translation import Target, Translator
+from llm.core.error_shapes import anthropic_body, anthropic_event
 from llm.core.errors import InvalidRequest, ProviderError, Unavailable
 
 WIRE = Path(__file__).parents[2] / "wire" / "anthropic"
@@ -188,11 +189,11 @@ def test_bad_requests_name_the_field(request_body: bytes, param: str | None) -> 
 
 def test_errors_are_in_anthropics_shape() -> None:
     overloaded = Unavailable("Later.", 3)
-    assert json.loads(anthropic_messages.error_body(overloaded)) == {
+    assert json.loads(anthropic_body(overloaded)) == {
         "type": "error",
         "error": {"type": "overloaded_error", "message": "Later."},
     }
-    event = anthropic_messages.error_event(ProviderError("Gone."))
+    event = anthropic_event(ProviderError("Gone."))
     assert event.startswith(b"event: error\ndata: ")
     assert b'"api_error"' in event
 

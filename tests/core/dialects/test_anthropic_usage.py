@@ -7,8 +7,8 @@ import pytest
 
 from billing.core.pricing import Usage
 from llm.core.dialects import anthropic, anthropic_messages
-from llm.core.dialects.anthropic.decoding import WireUsage, usage_of
 from llm.core.operations import messages
+from llm.core.operations.anthropic_usage import WireUsage, usage_of
 
 FIVE, HOUR = "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from billing.core.pricing import Usage
 from llm.core.conversation import (
     Choice,
     Citation,
@@ -23,8 +22,9 @@ from llm.core.conversation import (
     ToolCall,
 )
 from llm.core.dialects.anthropic.rules import ANSWER_TOOL
-from llm.core.dialects.translation import broken, count, refused
+from llm.core.dialects.translation import broken, refused
 from llm.core.errors import ProviderError
+from llm.core.operations.anthropic_usage import WireUsage, usage_of
 
 FINISHES: dict[str, Finish] = {
     "max_tokens": "length",
@@ -46,27 +46,6 @@ STATUSES = {
 }
 """Error types and the status they come with, for errors in a stream. Source: docs, api/errors."""
 OVERLOADED = 529
-
-
-class CacheCreation(msgspec.Struct):
-    """How long what was written is kept: five minutes, or an hour."""
-
-    ephemeral_5m_input_tokens: int | None = None
-    ephemeral_1h_input_tokens: int | None = None
-
-
-class ServerToolUse(msgspec.Struct):
-    web_search_requests: int | None = None
-
-
-class WireUsage(msgspec.Struct):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    output_tokens_details: dict[str, Any] | None = None
-    cache_creation: CacheCreation | None = None
-    server_tool_use: ServerToolUse | None = None
 
 
 class Block(msgspec.Struct):
@@ -177,31 +156,6 @@ def ratings(details: StopDetails | None) -> tuple[SafetyRating, ...]:
     if details is None or details.category is None:
         return ()
     return (SafetyRating(details.category, "refusal", blocked=True),)
-
-
-def usage_of(wire: WireUsage | None) -> Usage | None:
-    """Anthropic's input, cache reads and cache writes are disjoint already; of the writes it says which are for long.
-
-    Source: https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching#tracking-cache-performance
-    """
-    if wire is None or wire.input_tokens is None:
-        return None
-    output = count(wire.output_tokens)
-    reasoning = min(count((wire.output_tokens_details or {}).get("thinking_tokens")), output)
-    written, kept = count(wire.cache_creation_input_tokens), wire.cache_creation
-    hour = count(kept.ephemeral_1h_input_tokens) if kept is not None else 0
-    if kept is not None and wire.cache_creation_input_tokens is None:
-        written = count(kept.ephemeral_5m_input_tokens) + hour
-    hour = min(hour, written)
-    return Usage(
-        input=count(wire.input_tokens),
-        cached_input=count(wire.cache_read_input_tokens),
-        cache_write=written - hour,
-        output=output - reasoning,
-        reasoning=reasoning,
-        cache_write_1h=hour,
-        web_searches=count(wire.server_tool_use.web_search_requests) if wire.server_tool_use is not None else 0,
-    )
 
 
 def decode_error(status: int, body: bytes, provider: str, secret: str | None) -> ProviderError:

@@ -26,15 +26,14 @@ from llm.core.deltas import (
 from llm.core.dialects.anthropic.decoding import (
     Block,
     StopDetails,
-    WireUsage,
     citation,
     decode_error,
     finish_of,
     ratings,
-    usage_of,
 )
 from llm.core.dialects.anthropic.rules import ANSWER_TOOL
 from llm.core.dialects.event_decoder import EventDecoder
+from llm.core.operations.anthropic_usage import WireUsage, usage_of
 
 
 class StartedMessage(msgspec.Struct):

@@ -3,8 +3,7 @@
 For Anthropic's own SDKs pointed at us, whichever provider answers. Next file: `reading.py`.
 """
 
-from llm.core.dialects.anthropic_messages.errors import error_body, error_event
 from llm.core.dialects.anthropic_messages.reading import read
 from llm.core.dialects.anthropic_messages.writing import EventWriter, write
 
-__all__ = ["EventWriter", "error_body", "error_event", "read", "write"]
+__all__ = ["EventWriter", "read", "write"]

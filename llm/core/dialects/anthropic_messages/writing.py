@@ -28,8 +28,8 @@ from llm.core.deltas import (
     UsageDelta,
 )
 from llm.core.dialects import lost
-from llm.core.dialects.anthropic_messages.errors import error_event
 from llm.core.dialects.seals import Identities, wrapped
+from llm.core.error_shapes import anthropic_event
 from llm.core.errors import LlmError
 
 Fields = dict[str, Any]
@@ -154,7 +154,7 @@ class EventWriter:
         return self._drops.names()
 
     def failure(self, error: LlmError) -> bytes:
-        return error_event(error)
+        return anthropic_event(error)
 
     def write(self, deltas: Iterable[Delta]) -> bytes:
         """The events of these deltas, perhaps none."""

@@ -11,7 +11,6 @@ import msgspec
 
 from billing.core.pricing import Usage
 from llm.core.assembly import assemble
-from llm.core.buckets import in_buckets
 from llm.core.conversation import Audio, Citation, Finish, Image, Native, Reply, SafetyRating, TokenLogprob
 from llm.core.deltas import (
     ArgumentsDelta,
@@ -29,9 +28,10 @@ from llm.core.deltas import (
     UsageDelta,
 )
 from llm.core.dialects.event_decoder import WRONG
-from llm.core.dialects.google.wire import Candidate, Chunk, ErrorBody, ModalityCount, UsageMetadata, WirePart, chunk_of
-from llm.core.dialects.translation import broken, count, made_id, refused
+from llm.core.dialects.google.wire import Candidate, Chunk, ErrorBody, WirePart, chunk_of
+from llm.core.dialects.translation import broken, made_id, refused
 from llm.core.errors import ProviderError
+from llm.core.operations.gemini_usage import usage_of
 
 FILTERED = frozenset(
     [
@@ -180,27 +180,6 @@ def decode(body: bytes, seed: str) -> Reply:
     if not pieces.complete and not chunk.candidates:
         raise broken("google", body)
     return assemble(found)
-
-
-def usage_of(wire: UsageMetadata) -> Usage:
-    """Prompt counts hold the cached ones; thoughts are counted beside the candidates. Cached sound counts as cached."""
-    thoughts = count(wire.thoughts_token_count)
-    usage = in_buckets(
-        count(wire.prompt_token_count) + count(wire.tool_use_prompt_token_count),
-        count(wire.candidates_token_count) + thoughts,
-        cached=count(wire.cached_content_token_count),
-        heard=_sound(wire.prompt_tokens_details) - _sound(wire.cache_tokens_details),
-        reasoning=thoughts,
-        spoken=_sound(wire.candidates_tokens_details),
-    )
-    assert usage is not None  # no count is negative
-    return usage
-
-
-def _sound(details: list[ModalityCount] | None) -> int:
-    if not details:  # the usual case
-        return 0
-    return sum([count(detail.token_count) for detail in details if detail.modality == "AUDIO"])
 
 
 def _finish(reason: str, calls: bool) -> Finish:

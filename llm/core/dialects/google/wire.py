@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from llm.core.operations.gemini_usage import UsageMetadata
+
 
 class FunctionCall(msgspec.Struct, rename="camel"):
     name: str
@@ -51,22 +53,6 @@ class Candidate(msgspec.Struct, rename="camel"):
 class PromptFeedback(msgspec.Struct, rename="camel"):
     block_reason: str | None = None
     safety_ratings: list[dict[str, Any]] | None = None
-
-
-class ModalityCount(msgspec.Struct, rename="camel"):
-    modality: str = ""
-    token_count: int | None = None
-
-
-class UsageMetadata(msgspec.Struct, rename="camel"):
-    prompt_token_count: int | None = None
-    tool_use_prompt_token_count: int | None = None
-    cached_content_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-    prompt_tokens_details: list[ModalityCount] | None = None
-    cache_tokens_details: list[ModalityCount] | None = None
-    candidates_tokens_details: list[ModalityCount] | None = None
 
 
 class WireError(msgspec.Struct, rename="camel"):

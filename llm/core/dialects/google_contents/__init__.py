@@ -3,8 +3,7 @@
 For Google's own SDKs pointed at us, whichever provider answers. Next file: `reading.py`.
 """
 
-from llm.core.dialects.google_contents.errors import error_body, error_event
 from llm.core.dialects.google_contents.reading import read
 from llm.core.dialects.google_contents.writing import ChunkWriter, write
 
-__all__ = ["ChunkWriter", "error_body", "error_event", "read", "write"]
+__all__ = ["ChunkWriter", "read", "write"]

@@ -30,8 +30,8 @@ from llm.core.conversation import (
 )
 from llm.core.deltas import Delta, ImageDelta, NativeDelta, RefusalDelta, TextDelta, ThinkingDelta
 from llm.core.dialects import lost
-from llm.core.dialects.google_contents.errors import error_event
 from llm.core.dialects.seals import Identities, wrapped
+from llm.core.error_shapes import google_event
 from llm.core.errors import LlmError
 
 Fields = dict[str, Any]
@@ -161,7 +161,7 @@ class ChunkWriter:
         return self._drops.names()
 
     def failure(self, error: LlmError) -> bytes:
-        return error_event(error)
+        return google_event(error)
 
     def write(self, deltas: Iterable[Delta]) -> bytes:
         """The events of these deltas, perhaps none."""

@@ -9,6 +9,7 @@ import msgspec
 from billing.core.pricing import Usage
 from llm.core import sse
 from llm.core.assembly import assemble
+from llm.core.buckets import count
 from llm.core.conversation import Finish, Image, Reply, TokenLogprob
 from llm.core.deltas import (
     ArgumentsDelta,
@@ -22,7 +23,7 @@ from llm.core.deltas import (
     ToolCallStarted,
     UsageDelta,
 )
-from llm.core.dialects.translation import broken, count, made_id, refused
+from llm.core.dialects.translation import broken, made_id, refused
 from llm.core.errors import ProviderError
 
 
