@@ -6,8 +6,6 @@ InvalidRequest naming the field. Next file: `turns.py`.
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -57,16 +55,19 @@ def read(body: bytes) -> Conversation:
     unknown = [name for name, value in wire.items() if name not in KNOWN and name not in OURS and value is not None]
     given = Contents()
     config: Fields = wire.get("generationConfig") or {}
-    with _looking_at("systemInstruction"):
+    looking_at = "systemInstruction"
+    try:
         system = _system(wire, given)
-    with _looking_at("contents"):
+        looking_at = "contents"
         messages = [*system, *_messages(wire, given)]
-    with _looking_at("tools"):
+        looking_at = "tools"
         tools, searches = _tools(wire.get("tools") or [])
-    with _looking_at("generationConfig"):
+        looking_at = "generationConfig"
         options, format_ = _options(config, searches, unknown), _format(config)
-    with _looking_at("toolConfig"):
+        looking_at = "toolConfig"
         choice = _choice(wire.get("toolConfig") or {})
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InvalidRequest(f"`{looking_at}`: it is not as Gemini documents it ({error}).", looking_at) from None
     return Conversation(
         model=wire["model"],
         messages=tuple(messages),
@@ -78,15 +79,6 @@ def read(body: bytes) -> Conversation:
         include_usage=True,
         unknown=tuple(dict.fromkeys((*unknown, *strange(wire, REQUEST)))),
     )
-
-
-@contextmanager
-def _looking_at(name: str) -> Iterator[None]:
-    """Raises InvalidRequest naming the member that is read, for what has another shape than Gemini's."""
-    try:
-        yield
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InvalidRequest(f"`{name}`: it is not as Gemini documents it ({error}).", name) from None
 
 
 def _camel(given: Any) -> Any:

@@ -28,7 +28,7 @@ from llm.core.conversation import (
     ToolChoice,
     ToolResult,
 )
-from llm.core.dialects.data_urls import read_data_url
+from llm.core.dialects import openai_media
 from llm.core.dialects.openai_chat.known import REQUEST
 from llm.core.dialects.openai_chat.wire import (
     WireAudio,
@@ -124,11 +124,8 @@ def _part(part: WirePart, where: str) -> Part:
     if isinstance(part, WireText):
         return Text(part.text, cache=_cache(part.cache_control))
     if isinstance(part, WireImage):
-        url, detail, cache = part.image_url.url, part.image_url.detail, _cache(part.cache_control)
-        if url.startswith(("http://", "https://")):
-            return Image(url=url, detail=detail, cache=cache)
-        media_type, data = read_data_url(url, f"{where}.image_url.url")
-        return Image(data=data, media_type=media_type or "image/jpeg", detail=detail, cache=cache)
+        given, cache = part.image_url, _cache(part.cache_control)
+        return openai_media.image(given.url, given.detail, f"{where}.image_url.url", cache)
     if isinstance(part, WireAudio):
         return Audio(part.input_audio.data, part.input_audio.format)
     if isinstance(part, WireRefusal):
@@ -142,12 +139,7 @@ def _file(part: WireFile, where: str) -> File:
         return File(id=given.file_id, name=given.filename, cache=cache)
     if given.file_data is None:
         raise InvalidRequest(f"`{where}.file` must hold `file_data` or `file_id`.", f"{where}.file")
-    if given.file_data.startswith(("http://", "https://")):
-        return File(url=given.file_data, name=given.filename, cache=cache)
-    if not given.file_data.startswith("data:"):
-        return File(data=given.file_data, media_type="application/pdf", name=given.filename, cache=cache)
-    media_type, data = read_data_url(given.file_data, f"{where}.file.file_data")
-    return File(data=data, media_type=media_type or "application/pdf", name=given.filename, cache=cache)
+    return openai_media.file(given.file_data, given.filename, f"{where}.file.file_data", cache)
 
 
 def _tool_call(call: WireToolCall, where: str) -> ToolCall:

@@ -22,7 +22,7 @@ from llm.core.conversation import (
     ToolCall,
     ToolResult,
 )
-from llm.core.dialects.data_urls import read_data_url
+from llm.core.dialects import openai_media
 from llm.core.dialects.openai_responses.rules import REFUSED
 from llm.core.dialects.openai_responses.wire import (
     AudioPart,
@@ -148,11 +148,7 @@ class Input:
         if image.file_id is not None:
             self._beside(part, ("image_url", "detail"), where)
             return File(id=image.file_id)
-        url = image.image_url or ""
-        if url.startswith(("http://", "https://")):
-            return Image(url=url, detail=image.detail)
-        media_type, data = read_data_url(url, f"{where}.image_url")
-        return Image(data=data, media_type=media_type or "image/jpeg", detail=image.detail)
+        return openai_media.image(image.image_url or "", image.detail, f"{where}.image_url")
 
     def _file(self, part: Fields, where: str) -> File:
         file = taken(part, FilePart, where)
@@ -163,10 +159,7 @@ class Input:
             return File(url=file.file_url, name=file.filename)
         if file.file_data is None:
             raise InvalidRequest(f"`{where}` must hold `file_data`, `file_url` or `file_id`.", where)
-        if not file.file_data.startswith("data:"):
-            return File(data=file.file_data, media_type="application/pdf", name=file.filename)
-        media_type, data = read_data_url(file.file_data, f"{where}.file_data")
-        return File(data=data, media_type=media_type or "application/pdf", name=file.filename)
+        return openai_media.file(file.file_data, file.filename, f"{where}.file_data")
 
     def _audio(self, part: Fields, where: str) -> Audio:
         sound = taken(part, AudioPart, where).input_audio
