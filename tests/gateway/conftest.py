@@ -17,6 +17,7 @@ from tests.gateway.control import SECRET, Control, snapshot
 from tests.gateway.doors import DOORS, opened
 from tests.gateway.provider import Provider
 from tests.gateway.serving import SMALL, Echo, Served
+from tests.gateway.wires import ALL, OPENAI_CHAT, configuration
 
 
 class Running:
@@ -90,6 +91,13 @@ def door() -> str:
 async def gateway(door: str, settings: Settings, provider: Provider, control: Control) -> AsyncIterator[Running]:
     async with opened(door, msgspec.structs.replace(settings, uplink_url=control.url)) as (worker, port):
         yield Running(worker, port, provider, control)
+
+
+@pytest.fixture
+async def bridged(gateway: Running) -> Running:
+    """A gateway with one provider of each wire, all at the scripted one: models `m-<wire>`."""
+    await gateway.configure(configuration(gateway.provider.url.removesuffix("/v1"), (*ALL, OPENAI_CHAT)))
+    return gateway
 
 
 @pytest.fixture

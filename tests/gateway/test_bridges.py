@@ -4,7 +4,6 @@ The official SDK gets equal answers for one conversation with a tool, whichever 
 """
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
@@ -21,12 +20,12 @@ from tests.gateway.wires import (
     CACHED,
     GOOGLE,
     OLLAMA,
+    PARAMETERS,
     READ,
     TEXT,
     TRANSLATED,
     WRITTEN,
     Wire,
-    configuration,
     in_parts,
     line,
     said,
@@ -45,16 +44,9 @@ TOOL = {
     "function": {
         "name": "weather",
         "description": "The weather in a city.",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        "parameters": PARAMETERS,
     },
 }
-
-
-@pytest.fixture
-async def bridged(gateway: Running) -> AsyncIterator[Running]:
-    """A gateway with one provider of each wire, all at the scripted one."""
-    await gateway.configure(configuration(gateway.provider.url.removesuffix("/v1"), ALL))
-    yield gateway
 
 
 def chat(wire: Wire, **more: Any) -> dict[str, Any]:

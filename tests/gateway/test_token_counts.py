@@ -1,6 +1,5 @@
 """`POST /v1/messages/count_tokens`: Anthropic's own count where Anthropic answers, else our estimate, marked as one."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import anthropic
@@ -9,16 +8,10 @@ import pytest
 from tests.gateway.client import Answer, post
 from tests.gateway.conftest import Running
 from tests.gateway.provider import whole
-from tests.gateway.wires import ALL, ANTHROPIC, GOOGLE, OPENAI, Wire, configuration
+from tests.gateway.wires import ALL, ANTHROPIC, GOOGLE, OPENAI, Wire
 
 PATH = "/v1/messages/count_tokens"
 others = pytest.mark.parametrize("wire", [wire for wire in ALL if wire is not ANTHROPIC], ids=lambda wire: wire.name)
-
-
-@pytest.fixture
-async def bridged(gateway: Running) -> AsyncIterator[Running]:
-    await gateway.configure(configuration(gateway.provider.url.removesuffix("/v1"), ALL))
-    yield gateway
 
 
 async def count(gateway: Running, wire: Wire, *content: dict[str, Any], **more: Any) -> Answer:

@@ -1,6 +1,5 @@
 """Embeddings at Gemini and Ollama, and what of OpenAI's wire Ollama speaks beside its own."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
@@ -10,7 +9,7 @@ from billing.core.pricing import Usage
 from tests.gateway.client import Answer, post
 from tests.gateway.conftest import Running
 from tests.gateway.provider import whole
-from tests.gateway.wires import GOOGLE, OLLAMA, TRANSLATED, Wire, configuration
+from tests.gateway.wires import GOOGLE, OLLAMA, TRANSLATED, Wire
 
 BACK: dict[str, dict[str, Any]] = {
     "google": {
@@ -28,12 +27,6 @@ SENT: dict[str, tuple[str, Any]] = {
     "ollama": ("/api/embed", {"model": "up", "input": ["a", "b"], "dimensions": 2}),
 }
 each = pytest.mark.parametrize("wire", [GOOGLE, OLLAMA], ids=lambda wire: wire.name)
-
-
-@pytest.fixture
-async def bridged(gateway: Running) -> AsyncIterator[Running]:
-    await gateway.configure(configuration(gateway.provider.url.removesuffix("/v1"), TRANSLATED))
-    yield gateway
 
 
 async def ask(gateway: Running, wire: Wire, **more: Any) -> Answer:

@@ -13,12 +13,14 @@ import msgspec
 
 from llm.core.snapshot import Model, ProviderKey, Snapshot
 from llm.core.snapshot import Provider as ProviderRow
-from tests.gateway.control import PRICE, PROVIDER_KEY
+from tests.gateway.control import PRICE, PROVIDER_KEY, Control
 from tests.gateway.provider import Answer, Request, framed, http
 
 TEXT, CALL = "Grüße, 21 °C", {"city": "Köln"}
 READ, CACHED, WRITTEN = 9, 4, 12
 """Tokens of the prompt, of them cached, and of the answer."""
+PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+"""Of the tool `weather`."""
 
 
 class Wire(msgspec.Struct, frozen=True):
@@ -84,6 +86,12 @@ def configuration(url: str, wires: Sequence[Wire], version: int = 2, **model: An
         fields: dict[str, Any] = {"id": f"m-{wire.name}", "provider": wire.name, "upstream": "up", "price": PRICE}
         models.append(Model(**{**fields, **model}))
     return Snapshot(version, 1, tuple(providers), tuple(models))
+
+
+async def all_booked(control: Control, number: int) -> None:
+    """So many calls are on record, each with what its answer used."""
+    for record in await control.wait_for_records(number):
+        assert (record.usage.output, record.outcome, record.estimated) == (WRITTEN, "ok", False)
 
 
 def event(fields: Any, kind: str = "") -> bytes:

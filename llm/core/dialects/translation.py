@@ -152,6 +152,16 @@ def arguments_of(call: ToolCall, where: str) -> dict[str, Any]:
     return arguments
 
 
+def as_object(arguments: str) -> dict[str, Any]:
+    """A call's arguments for a client that wants an object. Those cut off by a limit, or that are none, stay text under
+    `partial_json`: nothing is lost so."""
+    try:
+        found = msgspec.json.decode(arguments or "{}")
+    except (msgspec.DecodeError, RecursionError):
+        found = None
+    return found if isinstance(found, dict) else {"partial_json": arguments}
+
+
 def offered(conversation: Conversation) -> tuple[tuple[int, Tool], ...]:
     """The tools with their numbers; where the client allows some of them only, those: the others may not be called."""
     choice: ToolChoice | None = conversation.tool_choice

@@ -29,6 +29,7 @@ from llm.core.deltas import (
 )
 from llm.core.dialects import lost
 from llm.core.dialects.seals import Identities, wrapped
+from llm.core.dialects.translation import as_object
 from llm.core.error_shapes import anthropic_event
 from llm.core.errors import LlmError
 
@@ -94,7 +95,7 @@ def _block(part: Part) -> Fields | None:
             return {"type": "redacted_thinking", "data": _seal(part) or part.redacted}
         return {"type": "thinking", "thinking": part.text, "signature": _seal(part) or ""}
     if isinstance(part, ToolCall):
-        return {"type": "tool_use", "id": part.id, "name": part.name, "input": _object(part.arguments)}
+        return {"type": "tool_use", "id": part.id, "name": part.name, "input": as_object(part.arguments)}
     if isinstance(part, Native) and part.origin == "anthropic":
         return part.block
     return None
@@ -105,14 +106,6 @@ def _seal(part: Thinking | ThinkingDelta) -> str | None:
     if part.origin in (None, "anthropic") or (part.signature is None and part.redacted is None):
         return part.signature or part.redacted
     return wrapped(part)
-
-
-def _object(arguments: str) -> Any:
-    """The arguments as an object; those cut off by a limit stay text under `partial_json`, since nothing is lost so."""
-    try:
-        return msgspec.json.decode(arguments or "{}")
-    except (msgspec.DecodeError, RecursionError):
-        return {"partial_json": arguments}
 
 
 def _citation(cited: Citation) -> Fields:

@@ -31,6 +31,7 @@ from llm.core.conversation import (
 from llm.core.deltas import Delta, ImageDelta, NativeDelta, RefusalDelta, TextDelta, ThinkingDelta
 from llm.core.dialects import lost
 from llm.core.dialects.seals import Identities, wrapped
+from llm.core.dialects.translation import as_object
 from llm.core.error_shapes import google_event
 from llm.core.errors import LlmError
 
@@ -81,7 +82,7 @@ def _part(part: Part, drops: Drops) -> list[Fields]:
     if isinstance(part, Thinking):
         return [_signed({"text": part.text, "thought": True}, _seal(part))]
     if isinstance(part, ToolCall):
-        called = {"id": part.id, "name": part.name, "args": _object(part.arguments)}
+        called = {"id": part.id, "name": part.name, "args": as_object(part.arguments)}
         return [_signed({"functionCall": called}, part.signature)]
     if isinstance(part, Image) and part.data is not None:
         return [{"inlineData": {"mimeType": part.media_type or "image/png", "data": part.data}}]
@@ -102,15 +103,6 @@ def _seal(part: Thinking | ThinkingDelta) -> str | None:
     if part.origin in (None, "google") or (part.signature is None and part.redacted is None):
         return part.signature
     return base64.b64encode(wrapped(part).encode()).decode()
-
-
-def _object(arguments: str) -> Any:
-    """The arguments as an object; those cut off by a limit stay text under `partial_json`, since nothing is lost so."""
-    try:
-        found = msgspec.json.decode(arguments or "{}")
-    except (msgspec.DecodeError, RecursionError):
-        found = None
-    return found if isinstance(found, dict) else {"partial_json": arguments}
 
 
 def _grounding(cited: list[tuple[Text, Citation]]) -> Fields:
