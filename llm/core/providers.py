@@ -3,7 +3,7 @@
 A provider belongs here when it differs from the others only in data. One whose wire differs gets a dialect in
 `dialects/` and names it in its row. Nothing here is read at call time: `services.seed_catalogue` copies the rows into
 tables, where an administrator may change them. Figures are those of each provider's own page, named in `source`.
-Next files: `provider_row.py`, what a row says; `provider_environment.py`, keys and addresses from outside;
+`provider_row.py` is what a row says. Next files: `provider_environment.py`, keys and addresses from outside;
 `catalogue.py`, the models.
 """
 

@@ -59,3 +59,35 @@ def test_every_wire_has_a_case_or_a_reason(subject: str) -> None:
     for wire, case in SUBJECTS[subject].items():
         if " " not in case:
             assert (HERE / wire / case / "note.txt").exists(), (wire, case)
+
+
+GEMINIS_DOOR = {
+    "system placement": ("system_placement", "system_placement_anthropic", "system_placement_ollama"),
+    "multi-turn, stop sequences": ("multi_turn", "multi_turn_anthropic", "multi_turn_ollama", "refused_stop_responses"),
+    "parallel tool calls": tuple(f"parallel_calls_of_{wire}" for wire in ("chat", "anthropic", "ollama", "responses")),
+    "tool results": ("tool_results_in_one_turn", "tool_results_in_one_turn_anthropic", "tool_results_ollama"),
+    "tool choice: named": ("tool_choice_named", "tool_choice_named_anthropic", "tool_choice_allowed"),
+    "tool choice: required": ("tool_choice_required", "refused_tool_choice_ollama"),
+    "tool choice: none": ("tool_choice_none", "tool_choice_none_anthropic"),
+    "JSON schema": ("json_schema", "json_schema_anthropic", "json_schema_ollama", "json_schema_responses"),
+    "images": ("images", "images_anthropic", "images_ollama", "images_responses"),
+    "images by address, where refused": ("images_ollama",),
+    "thinking and its seals": ("thinking_round_trip", "another_providers_signatures", "reasoning_of_responses"),
+    "cached tokens": ("cached_usage_of_chat", "cached_usage_of_anthropic"),
+    "finish: stop": ("finish_stop_of_chat", "finish_end_turn_of_anthropic", "finish_stop_of_ollama"),
+    "finish: length": ("finish_length_of_chat", "finish_max_tokens_of_anthropic", "finish_length_of_ollama"),
+    "finish: filtered": ("finish_content_filter_of_chat", "finish_refusal_of_anthropic"),
+    "blocked prompt": ("errors_of_chat",),
+    "refusal": ("refusal_of_chat", "refusal_of_anthropic"),
+    "empty content": ("empty_answer_of_chat", "empty_answer_of_anthropic", "empty_answer_of_ollama"),
+    "cut inside a call": ("cut_inside_a_call_of_chat", "cut_inside_a_call_of_anthropic"),
+    "split characters": ("multi_byte_characters_of_chat", "multi_byte_characters_of_ollama"),
+    "error in a stream": ("stream_error_of_chat", "stream_error_of_anthropic", "stream_error_of_responses"),
+    "errors by status": ("errors_of_chat", "errors_of_anthropic", "errors_of_ollama", "errors_of_responses"),
+}
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_clients_of_generate_content_have_cases_of_every_subject(subject: str) -> None:
+    for case in GEMINIS_DOOR[subject]:
+        assert (HERE / "google_contents" / case / "note.txt").exists(), case

@@ -2,7 +2,7 @@
 
 Pieces belong to the call of their `index`; servers that give none, or 0 for all, are told apart by id and name. A call
 begins once its name is known. Promised: no two calls share our index, and no call is made up a name. Not promised: that
-arguments are JSON. Next file: `translator.py`.
+arguments are JSON.
 """
 
 from collections.abc import Callable

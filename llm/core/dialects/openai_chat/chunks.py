@@ -2,7 +2,7 @@
 
 Promised: the chunks of a choice, put together, say what the whole answer would, citations' places included; ratings of
 filters stand in the chunk with the finish reason. `[DONE]` is not written: the gateway sends it once the call is on
-record. Next file: `encoding.py`.
+record. Next file: `translator.py`.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """The members of a chat request that `reading.py` reads, made of `wire.py`'s Structs, for `../strange.py`.
 
-Next file: `writing.py`.
+Next file: `reading.py`.
 """
 
 from llm.core.dialects.openai_chat.wire import (

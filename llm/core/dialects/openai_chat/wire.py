@@ -3,7 +3,8 @@
 Each Struct lists every field we read; `reading.py` reports the others by name. Beside OpenAI's own fields these are
 read, because no other place exists for what they say: `reasoning_content` (DeepSeek, vLLM), `reasoning_details`
 (OpenRouter), `cache_control` on parts and tools (OpenRouter), `extra_content.google.thought_signature` (Gemini's
-OpenAI-compatible endpoint), `top_k`. Source: https://platform.openai.com/docs/api-reference/chat/create
+OpenAI-compatible endpoint), `top_k`. Source: https://platform.openai.com/docs/api-reference/chat/create.
+Next file: `known.py`.
 """
 
 from typing import Any, Literal

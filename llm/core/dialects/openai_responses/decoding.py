@@ -2,7 +2,7 @@
 
 What an item's deltas left unsaid is taken from the item when it is done, so servers that tell whole items only are
 read, too. Items of tools that OpenAI runs itself come as `Native`. The stream is done at `response.completed` or
-`.incomplete`. Next file: `translator.py`.
+`.incomplete`.
 """
 
 from typing import Any

@@ -3,7 +3,7 @@
 A message or a piece of reasoning is done when the next item begins; calls, whose arguments may come interleaved, when
 the answer ends. The last event repeats the whole answer, so all of it is held, at most MAX_BYTES. What is said at the
 end is made by `answer.py` from the same deltas, so it cannot differ from a whole answer.
-Source: https://platform.openai.com/docs/api-reference/responses-streaming
+Source: https://platform.openai.com/docs/api-reference/responses-streaming. Next file: `translator.py`.
 """
 
 from collections.abc import Iterable
