@@ -5,6 +5,7 @@ whichever others it meets. Pure, like both. Of an answer that is cut off, what w
 where the provider counts it only at the end; what it reported of the request stays. Next file: `registry.py`.
 """
 
+import re
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -14,6 +15,7 @@ from billing.core.pricing import Usage
 from llm.core.conversation import Conversation, Image, Part, ToolResult
 from llm.core.deltas import ArgumentsDelta, Delta, Finished, RefusalDelta, TextDelta, ThinkingDelta
 from llm.core.deployment import header_value
+from llm.core.dialects.client_names import Names
 from llm.core.dialects.client_wires import ClientWire, DeltaWriter
 from llm.core.dialects.crossing import EVENT_STREAM
 from llm.core.dialects.translation import DeltaDecoder, Outgoing, Target, Translator
@@ -24,6 +26,7 @@ from llm.core.operations.usage import with_cost
 from llm.core.request_json import TOO_DEEP
 
 MAX_DROPPED_BYTES = 1_000
+NUMBER = re.compile(r"\[\d+\]")
 DROPPED = b": x-circuit-breaker-dropped: %b\n"
 """A comment in front of a stream's last events: its head had left when the answer turned out to hold such things."""
 
@@ -103,7 +106,7 @@ class Bridge:
         try:
             reply = self._translator.decode(body, attempt.id)
         except ProviderError as error:
-            redact_error(error, attempt.secret)
+            _tell(error, attempt, self._client.names)
             raise
         written, dropped = self._client.write(attempt, reply)
         if attempt.request.usage is not UNSET and attempt.request.wants_cost:
@@ -112,23 +115,45 @@ class Bridge:
 
     def stream(self, attempt: Attempt) -> "BridgedStream":
         deltas = self._translator.stream(attempt.id, attempt.provider, attempt.secret, attempt.request.choices)
-        return BridgedStream(attempt, deltas, self._client.writer(attempt))
+        return BridgedStream(attempt, deltas, self._client.writer(attempt), self._client.names)
 
     def decode_error(self, attempt: Attempt, status: int, body: bytes) -> ProviderError:
         error = self._translator.decode_error(status, body, attempt.provider, attempt.secret)
-        redact_error(error, attempt.secret)
+        _tell(error, attempt, self._client.names)
         return error
+
+
+def _tell(error: ProviderError, attempt: Attempt, names: Names) -> None:
+    """A provider's error for the client: without our key, and with the field by the client's name.
+
+    Where among the messages it stands is not said: the provider's are not numbered as the client's.
+    """
+    redact_error(error, attempt.secret)
+    if error.param is not None:
+        error.param = names.of(NUMBER.sub("[]", error.param))
 
 
 class BridgedStream:
     """A `StreamDecoder`."""
 
-    __slots__ = ("_attempt", "_deltas", "_ended", "_ending", "_letters", "_pieces", "_sent", "_writer", "done")
+    __slots__ = (
+        "_attempt",
+        "_deltas",
+        "_ended",
+        "_ending",
+        "_letters",
+        "_names",
+        "_pieces",
+        "_sent",
+        "_writer",
+        "done",
+    )
 
-    def __init__(self, attempt: Attempt, deltas: DeltaDecoder, writer: DeltaWriter) -> None:
+    def __init__(self, attempt: Attempt, deltas: DeltaDecoder, writer: DeltaWriter, names: Names) -> None:
         self._attempt = attempt
         self._deltas = deltas
         self._writer = writer
+        self._names = names
         self._pieces = self._letters = self._ended = 0
         self._sent = self.done = False
         self._ending: bytes | None = None
@@ -144,7 +169,7 @@ class BridgedStream:
     @property
     def error(self) -> ProviderError | None:
         if self._deltas.error is not None:
-            redact_error(self._deltas.error, self._attempt.secret)
+            _tell(self._deltas.error, self._attempt, self._names)
         return self._deltas.error
 
     @property

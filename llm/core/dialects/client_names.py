@@ -1,8 +1,9 @@
 """What each client's wire calls the fields that providers' rules name in the words of OpenAI's chat.
 
-Encoders refuse and drop by chat's names, each message and tool at the place where the client wrote it; `of` gives the
-client its own names instead. One table a wire, all of them here; a name that is not in it is the same there. Members
-that a wire's clients cannot send need no name. Next file: `client_wires.py`.
+Encoders refuse and drop by chat's names, each message and tool at the place where the client wrote it, and providers on
+OpenAI's wires name fields in their errors: `of` gives the client its own names instead. One table a wire, all of them
+here; a name that is not in it is the same there. Members that a wire's clients cannot send need no name. Next file:
+`client_wires.py`.
 """
 
 import re
@@ -43,10 +44,23 @@ def _renamed(path: str, table: Mapping[str, str]) -> str:
     return path
 
 
-CHAT = Names({}, {})
+CHAT = Names(
+    {
+        "max_output_tokens": "max_tokens",
+        "reasoning": "reasoning_effort",
+        "reasoning.effort": "reasoning_effort",
+        "text": "response_format",
+        "text.format": "response_format",
+        "text.verbosity": "verbosity",
+    },
+    {},
+)
+"""OpenAI's chat: these are what a provider that knows only responses names in its errors."""
 MESSAGES = Names(
     {
         "stop": "stop_sequences",
+        "max_completion_tokens": "max_tokens",
+        "max_output_tokens": "max_tokens",
         "reasoning_effort": "output_config.effort",
         "thinking_budget": "thinking",
         "response_format": "output_config.format",
