@@ -16,6 +16,7 @@ from llm.core.errors import body as error_body
 from llm.core.operations.estimate import tokens_in, tokens_written
 from llm.core.operations.members import given
 from llm.core.operations.operation import Attempt, DecodeError
+from llm.core.operations.passing import PassedEvents
 from llm.core.operations.usage import WireUsage, buckets, in_buckets, with_cost
 
 NOTEWORTHY = re.compile(rb'"usage"\s*:\s*\{|\[DONE\]|"error"\s*:\s*[\{"]|"finish_reason"\s*:\s*"')
@@ -92,13 +93,12 @@ def estimate_output(body: bytes) -> int:
     return tokens_written(msgspec.json.decode(body)["choices"])
 
 
-class Chunks:
+class Chunks(PassedEvents):
     """A `StreamDecoder`."""
 
     estimated = False
     __slots__ = (
         "_attempt",
-        "_cutter",
         "_decode_error",
         "_wants_usage",
         "bytes_out",
@@ -112,7 +112,7 @@ class Chunks:
     )
 
     def __init__(self, attempt: Attempt, decode_error: DecodeError) -> None:
-        self._cutter = sse.EventCutter()
+        super().__init__()
         self._attempt = attempt
         self._decode_error = decode_error
         self._wants_usage = attempt.request.wants_usage
@@ -125,16 +125,6 @@ class Chunks:
         self.bytes_out = 0
         self.first = 0
         """Bytes of the first event: what an event costs without content, nearly."""
-
-    def feed(self, data: bytes) -> bytes:
-        block = self._cutter.feed(data)
-        return self._pass(block) if block else b""
-
-    def finish(self) -> bytes:
-        rest = self._cutter.rest()
-        if not rest or not sse.data_of(rest):
-            return b""
-        return self._pass(rest.rstrip(b"\r\n") + b"\n\n")
 
     def estimate_output(self) -> int:
         """Four bytes of content to a token, and at least a token for each event but the first and the last."""

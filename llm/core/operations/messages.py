@@ -17,6 +17,7 @@ from llm.core.operations import members
 from llm.core.operations.anthropic_usage import WireUsage, usage_of
 from llm.core.operations.estimate import tokens_in, tokens_written
 from llm.core.operations.operation import Attempt, Changes, DecodeError, Positive, Request
+from llm.core.operations.passing import PassedEvents
 from llm.core.operations.usage import with_cost
 
 name = "messages"
@@ -104,12 +105,11 @@ def stream(attempt: Attempt, decode_error: DecodeError) -> "Events":
     return Events(attempt, decode_error)
 
 
-class Events:
+class Events(PassedEvents):
     """A `StreamDecoder`."""
 
     __slots__ = (
         "_attempt",
-        "_cutter",
         "_decode_error",
         "_delta_bytes",
         "_deltas",
@@ -122,7 +122,7 @@ class Events:
     )
 
     def __init__(self, attempt: Attempt, decode_error: DecodeError) -> None:
-        self._cutter = sse.EventCutter()
+        super().__init__()
         self._attempt = attempt
         self._decode_error = decode_error
         self._deltas = self._delta_bytes = self._envelope = 0
@@ -142,16 +142,6 @@ class Events:
         if known is None or not self.estimated:
             return known
         return msgspec.structs.replace(known, output=max(self.estimate_output() - known.reasoning, known.output))
-
-    def feed(self, data: bytes) -> bytes:
-        block = self._cutter.feed(data)
-        return self._pass(block) if block else b""
-
-    def finish(self) -> bytes:
-        rest = self._cutter.rest()
-        if not rest or not sse.data_of(rest):
-            return b""
-        return self._pass(rest.rstrip(b"\r\n") + b"\n\n")
 
     def estimate_output(self) -> int:
         """Four bytes of the deltas to a token, and at least one for each."""

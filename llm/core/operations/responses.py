@@ -17,6 +17,7 @@ from llm.core.operations import members
 from llm.core.operations.estimate import tokens_in, tokens_written
 from llm.core.operations.members import given, read_members, write_members
 from llm.core.operations.operation import Attempt, Changes, DecodeError, Positive, Request
+from llm.core.operations.passing import PassedEvents
 from llm.core.operations.usage import responses_in_buckets, with_cost
 
 name = "responses"
@@ -94,13 +95,12 @@ def stream(attempt: Attempt, decode_error: DecodeError) -> "Events":
     return Events(attempt, decode_error)
 
 
-class Events:
+class Events(PassedEvents):
     """A `StreamDecoder`."""
 
     estimated = False
     __slots__ = (
         "_attempt",
-        "_cutter",
         "_decode_error",
         "_delta_bytes",
         "_deltas",
@@ -115,7 +115,7 @@ class Events:
     )
 
     def __init__(self, attempt: Attempt, decode_error: DecodeError) -> None:
-        self._cutter = sse.EventCutter()
+        super().__init__()
         self._attempt = attempt
         self._decode_error = decode_error
         self._deltas = self._delta_bytes = self._envelope = 0
@@ -127,16 +127,6 @@ class Events:
         self.finished = False
         self.error: ProviderError | None = None
         self.ending = b""
-
-    def feed(self, data: bytes) -> bytes:
-        block = self._cutter.feed(data)
-        return self._pass(block) if block else b""
-
-    def finish(self) -> bytes:
-        rest = self._cutter.rest()
-        if not rest or not sse.data_of(rest):
-            return b""
-        return self._pass(rest.rstrip(b"\r\n") + b"\n\n")
 
     def estimate_output(self) -> int:
         """Of a whole answer by its output, else by the deltas: four bytes to a token, and at least one for each."""
