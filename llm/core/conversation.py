@@ -89,7 +89,7 @@ class Thinking(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"
     redacted: str | None = None
     id: str | None = None
     origin: str | None = None
-    """The dialect whose seal it is: a seal means nothing to another provider, so it is never sent to one."""
+    """The dialect whose seal it is: never sent to another provider, to which it means nothing."""
 
 
 class Refusal(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="refusal"):
@@ -289,11 +289,8 @@ class Drops:
 
 def cannot(target: str, what: str, field: str) -> Never:
     """Refuse what `target` has no way to say. Raises InvalidRequest naming the field."""
-    raise InvalidRequest(
-        f"`{field}`: {target} cannot take {what}. Leave it out, or choose a model of another provider.",
-        field,
-        UNSUPPORTED,
-    )
+    advice = "Leave it out, or choose a model of another provider."
+    raise InvalidRequest(f"`{field}`: {target} cannot take {what}. {advice}", field, UNSUPPORTED)
 
 
 def text_of(parts: tuple[Part, ...]) -> str:

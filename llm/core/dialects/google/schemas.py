@@ -33,15 +33,7 @@ def _adapt(schema: Any, root: Schema, where: str, drops: Drops, seen: tuple[str,
         return {}
     if not isinstance(schema, dict):
         cannot("Gemini", "a schema that is no object", where)
-    parts: list[Schema] = []
-    reference = schema.get("$ref")
-    if isinstance(reference, str):
-        if reference in seen:
-            cannot("Gemini", "a schema that refers to itself", where)
-        parts.append(_adapt(_target(reference, root, where), root, where, drops, (*seen, reference)))
-    members = schema.get("allOf")
-    if isinstance(members, list):
-        parts += [_adapt(inner, root, f"{where}.allOf[{number}]", drops, seen) for number, inner in enumerate(members)]
+    parts = _referred(schema, root, where, drops, seen)
     found: Schema = {}
     for name, value in _plain(schema, where, drops).items():
         if name == "properties" and isinstance(value, dict):
@@ -70,6 +62,20 @@ def _adapt(schema: Any, root: Schema, where: str, drops: Drops, seen: tuple[str,
     for part in (*parts, found):
         whole = _both(whole, part, where, drops)
     return whole
+
+
+def _referred(schema: Schema, root: Schema, where: str, drops: Drops, seen: tuple[str, ...]) -> list[Schema]:
+    """What a schema refers to and what it is all of, each adapted."""
+    parts: list[Schema] = []
+    reference = schema.get("$ref")
+    if isinstance(reference, str):
+        if reference in seen:
+            cannot("Gemini", "a schema that refers to itself", where)
+        parts.append(_adapt(_target(reference, root, where), root, where, drops, (*seen, reference)))
+    members = schema.get("allOf")
+    if isinstance(members, list):
+        parts += [_adapt(inner, root, f"{where}.allOf[{number}]", drops, seen) for number, inner in enumerate(members)]
+    return parts
 
 
 def _both(one: Schema, other: Schema, where: str, drops: Drops) -> Schema:
