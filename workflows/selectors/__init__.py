@@ -65,6 +65,7 @@ from workflows.selectors.pictures import Picture, picture_of_case, picture_of_ve
 from workflows.selectors.rows import (
     HISTORY_MAXIMUM,
     PAGE_MAXIMUM,
+    changes_of_token,
     existing_token,
     existing_workflow,
     load_histories,
@@ -96,6 +97,7 @@ __all__ = [
     "cases_before_signal",
     "cases_waiting_for",
     "cases_with_lost_tasks",
+    "changes_of_token",
     "due_tasks",
     "effects_of_case",
     "existing_case",

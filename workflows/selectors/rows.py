@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Sequence
 
-from django.db.models import Prefetch, QuerySet, prefetch_related_objects
+from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
 
 from workflows.core.errors import BadInput, CaseArchived, TokenNotFound, WorkflowNotFound
 from workflows.models import Token, TokenChange, Workflow
@@ -78,3 +78,18 @@ def load_histories(rows: Sequence[Token]) -> None:
     load_archived_histories([row for row in rows if hasattr(row, "is_archived")], HISTORY_MAXIMUM)
     stored = [row for row in rows if not hasattr(row, "is_archived")]
     prefetch_related_objects(stored, Prefetch("changes", changes[:HISTORY_MAXIMUM], to_attr="newest_changes"))
+
+
+def changes_of_token(row: Token) -> list[TokenChange]:
+    """The newest HISTORY_MAXIMUM changes that made the token what `row` shows, oldest first, with their firings.
+
+    Changes that were committed after `row` was read are left out, so that both tell of one moment.
+    """
+    if hasattr(row, "is_archived"):
+        load_archived_histories([row], HISTORY_MAXIMUM)
+        return list(reversed(row.newest_changes))  # type: ignore[attr-defined]
+    seen = Q(produced_version__lte=row.version)
+    if row.state == Token.CONSUMED:
+        seen |= Q(consumed_version=row.version, produced_version=None)
+    changes = TokenChange.objects.select_related("firing").defer("data").filter(seen, token_id=row.pk)
+    return list(changes.order_by("-firing_id")[:HISTORY_MAXIMUM])[::-1]

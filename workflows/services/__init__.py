@@ -1,16 +1,17 @@
 """Writes of the workflow engine: each public function is one transaction (or a savepoint of the caller's).
 
 `definitions` makes workflows and versions, `migration` moves running cases to another one, `firing` makes and moves
-tokens, `cascade` what then fires by itself, `shared` the places that cases share, `signals` tells of what happened
-outside, `effects` ends and asks for work outside, `subworkflows` lets a case be a step of another, `places` says which
-places ask for work, `human_tasks` lets people do theirs, `webhooks` takes messages and `webhook_events` sends them,
-`seeds` holds the two workflows that exist from the start, `journal` appends to the log, `life` says when a case is
-finished, `archive` moves finished cases out of the way and `restore` brings them back, `rebuild` makes the token rows
-anew from the log.
+tokens, `destination` only to a named place, `cascade` what then fires by itself, `shared` the places that cases share,
+`signals` tells of what happened outside, `effects` ends and asks for work outside, `subworkflows` lets a case be a
+step of another, `places` says which places ask for work, `human_tasks` lets people do theirs, `webhooks` takes
+messages and `webhook_events` sends them, `seeds` holds the two workflows that exist from the start, `journal` appends
+to the log, `life` says when a case is finished, `archive` moves finished cases out of the way and `restore` brings
+them back, `rebuild` makes the token rows anew from the log.
 """
 
 from workflows.services.archive import Archived, archive_case, archive_finished
 from workflows.services.definitions import create_workflow, update_workflow
+from workflows.services.destination import fire_to
 from workflows.services.effects import COMPLETED, DUPLICATE, FENCED, ORPHANED, complete, enqueue, fail, retry_now
 from workflows.services.firing import create_token, fire
 from workflows.services.human_tasks import (
@@ -74,6 +75,7 @@ __all__ = [
     "escalate_task",
     "fail",
     "fire",
+    "fire_to",
     "forget_effects",
     "forget_receipts",
     "migrate_cases",

@@ -28,20 +28,15 @@ NOT_YET: set[str] = {
     "Mutation.evaluateRule",
     "Mutation.llmChatCompletion",
     "Mutation.setBudget",
-    "Mutation.transitionTokenWithNats",
     "Mutation.triggerPlaceAgents",
     "Mutation.updateRule",
-    "NATSToken",
     "Query.budgetStatus",
-    "Query.natsToken",
     "Query.rule",
     "Query.rules",
     "Query.workflowRules",
     "Subscription.agentExecutionStream",
     "Subscription.costUpdates",
     "Subscription.llmStream",
-    "TransitionRecord",
-    "TransitionTokenWithNATSInput",
 }
 """Promised and not served yet. Take a name out with the change that serves it."""
 
