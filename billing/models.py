@@ -1,4 +1,4 @@
-"""The ledger, its rollups, and the API keys of clients. Only `billing.services` writes them.
+"""The ledger, its rollups, budgets, and the API keys of clients. Only `billing.services` writes them.
 
 Call holds one row per finished call, and one for each failed attempt before its last; rows never change. DailyUsage is
 the ledger folded by day, provider, model, user and project, kept so that analytics do not slow down as the ledger
@@ -6,9 +6,12 @@ grows. Money is integer nano-dollars. Clock times are UTC, kept to the microseco
 stored. Next file: `services/`.
 """
 
+import uuid
 from datetime import datetime
 
 from django.db import models
+
+from billing.core.budget import PERIODS
 
 NAME = 256
 """Names longer than this are cut when booked: an odd name must not cost a record."""
@@ -116,6 +119,26 @@ class DailyUsage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.provider} {self.model}"
+
+
+class Budget(models.Model):
+    """What a user, a project, a user in a project or (both empty) everybody may spend in each period of UTC."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.CharField(max_length=NAME, blank=True)
+    project = models.CharField(max_length=NAME, blank=True)
+    period = models.CharField(max_length=10, choices=[(period, period) for period in PERIODS])
+    limit_nano = models.BigIntegerField(help_text="Nano-dollars.")
+    thresholds = models.JSONField(default=list, help_text="Percent of the limit, ascending.")
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["user", "project", "period"]
+        constraints = [models.UniqueConstraint(fields=["user", "project", "period"], name="billing_budget_once")]
+
+    def __str__(self) -> str:
+        return f"{self.period} {self.user} {self.project}".strip()
 
 
 class ApiKey(models.Model):

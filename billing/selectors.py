@@ -1,19 +1,21 @@
-"""Reading what was spent: `cost_analytics` over the rollups, the words the admin filters by; and the API keys.
+"""Reading what was spent: `cost_analytics` over the rollups, how budgets stand, what the admin filters by; and keys.
 
 What was spent comes from DailyUsage, so the answer takes as long with ten million calls as with ten thousand. A day is
-a UTC day; a call counts on the day it finished. Sums are integer nano-dollars. Next file: `schema.py`.
+a UTC day; a call counts on the day it finished. Sums are integer nano-dollars. Next: `schema/`.
 """
 
 import calendar
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 from django.db.models import Q, QuerySet, Sum
 
+from billing.core.budget import PERIODS, BudgetSettings, period_at
 from billing.core.errors import BadInput
-from billing.models import ApiKey, DailyUsage, KeyVersion
+from billing.models import ApiKey, Budget, Call, DailyUsage, KeyVersion
 
 TREND_DAYS = 30
 """How far back the trend goes when no start is given."""
@@ -60,6 +62,17 @@ class DayCost:
 
 
 @dataclass(frozen=True)
+class BudgetStatus:
+    """A budget in the period that runs now; start and end (excluded) are None for `total`."""
+
+    id: str
+    settings: BudgetSettings
+    start: datetime | None
+    end: datetime | None
+    used_nano: int
+
+
+@dataclass(frozen=True)
 class CostAnalytics:
     """Costs in nano-dollars. Today, this month and the projection heed user and project, not the dates."""
 
@@ -103,6 +116,33 @@ def project_month(month_nano: int, now: datetime) -> int:
     return month_nano * whole // elapsed
 
 
+def budget_status(user: str, project: str, period: str | None, now: datetime) -> BudgetStatus | None:
+    """The budget of exactly this user and project; of several periods the one of which the greatest share is used."""
+    rows = Budget.objects.filter(user=user, project=project)
+    if period is not None:
+        if period not in PERIODS:
+            raise BadInput(f"period is {period[:40]!r}; it must be one of {', '.join(PERIODS)}.", {"field": "period"})
+        rows = rows.filter(period=period)
+    return max((status_of_budget(row, now) for row in rows), key=_share_used, default=None)
+
+
+def status_of_budget(row: Budget, now: datetime) -> BudgetStatus:
+    """What the ledger says of it. An hour is summed from its calls, any longer period from the rollups of its days."""
+    settings = BudgetSettings(row.user, row.project, row.period, row.limit_nano, tuple(row.thresholds))
+    bounds = period_at(row.period, now)
+    whose = UsageFilter(user=row.user or None, project=row.project or None)
+    if bounds is None:
+        return BudgetStatus(str(row.pk), settings, None, None, _sum(_whose(whose)))
+    start, end = bounds
+    if row.period == "hourly":
+        calls = Call.objects.order_by().filter(finished_at__gte=start, finished_at__lt=end)
+        calls = calls.filter(**{name: given for name in ("user", "project") if (given := getattr(whose, name))})
+        used = int(calls.aggregate(sum=Sum("cost_nano"))["sum"] or 0)
+    else:
+        used = _sum(_whose(whose).filter(day__gte=start.date(), day__lt=end.date()))
+    return BudgetStatus(str(row.pk), settings, start, end, used)
+
+
 def names_used(field: str) -> list[str]:
     """The providers, models, users or projects that have spent anything: choices for a filter, at most 500."""
     return list(
@@ -128,6 +168,12 @@ def revoked_since(moment: datetime) -> tuple[str, ...]:
 def keys_version() -> int:
     """Grows with every change of a key; 0 when there never was one."""
     return KeyVersion.objects.values_list("number", flat=True).first() or 0
+
+
+def _share_used(status: BudgetStatus) -> Fraction:
+    """Of the limit; with nothing to spend, any is the most."""
+    limit = status.settings.limit_nano
+    return Fraction(status.used_nano, limit) if limit else Fraction(2**63)
 
 
 def _trend_period(wanted: UsageFilter, today: date) -> tuple[date, date]:

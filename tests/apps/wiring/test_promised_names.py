@@ -18,19 +18,14 @@ from graphql import (
 PROMISED = Path(__file__).parent / "promised.graphql"
 EXPORTED = Path(__file__).parents[3] / "docs" / "schema.graphql"
 NOT_YET: set[str] = {
-    "Budget",
-    "BudgetAlert",
-    "BudgetInput",
     "CostUpdate",
     "LLMStreamEvent",
     "Mutation.createRule",
     "Mutation.deleteRule",
     "Mutation.evaluateRule",
     "Mutation.llmChatCompletion",
-    "Mutation.setBudget",
     "Mutation.triggerPlaceAgents",
     "Mutation.updateRule",
-    "Query.budgetStatus",
     "Query.rule",
     "Query.rules",
     "Query.workflowRules",
