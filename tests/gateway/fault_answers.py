@@ -45,7 +45,10 @@ def check_error(row: Row, document: dict[str, Any]) -> None:
     error = document["error"]
     assert error["message"]
     assert "127.0.0.1" not in error["message"], "no address of a provider"
-    if row.operation == "messages":
+    if row.operation == "generateContent":
+        assert set(error) == {"code", "message", "status"}
+        assert error["status"] == row.kind
+    elif row.operation == "messages":
         assert document["type"] == "error"
         assert set(error) == {"type", "message"}
         assert error["type"] == row.kind
@@ -81,9 +84,67 @@ def told(usage: Usage) -> tuple[int, int]:
 
 
 def read_answer(row: Row, body: bytes) -> Read:
+    if row.operation == "generateContent":
+        return _contents(body, row.streamed)
+    if row.operation == "responses":
+        return _response(body, row.streamed)
     if row.operation == "messages":
         return _message_events(body) if row.streamed else _message(json.loads(body))
     return _chunks(body) if row.streamed else _completion(json.loads(body))
+
+
+GOOGLES = {"STOP": "stop", "MAX_TOKENS": "length", "SAFETY": "content_filter"}
+
+
+def _contents(body: bytes, streamed: bool) -> Read:
+    read = Read()
+    for document in _documents(body) if streamed else [json.loads(body)]:
+        if "error" in document:
+            read.error = document
+            continue
+        for candidate in document.get("candidates", []):
+            read.text += "".join([part.get("text", "") for part in candidate.get("content", {}).get("parts", [])])
+            reason = candidate.get("finishReason")
+            read.finish = GOOGLES[reason] if reason else read.finish
+        usage = document.get("usageMetadata")
+        if usage:
+            answer = usage.get("candidatesTokenCount", 0) + usage.get("thoughtsTokenCount", 0)
+            read.usage = (usage["promptTokenCount"], answer)
+    return read
+
+
+def _response(body: bytes, streamed: bool) -> Read:
+    read = Read()
+    if not streamed:
+        return _whole_response(read, json.loads(body))
+    for document in _documents(body):
+        read.kinds.append(document["type"])
+        if document["type"].endswith(("output_text.delta", "refusal.delta")):
+            read.text += document["delta"]
+        elif document["type"] in ("response.completed", "response.incomplete"):
+            said, read.text = read.text, ""
+            read = _whole_response(read, document["response"])
+            assert read.text == said
+        elif document["type"] == "error":
+            read.error = {"error": {name: document[name] for name in ("code", "message", "param")} | {"type": ""}}
+    return read
+
+
+def _whole_response(read: Read, document: dict[str, Any]) -> Read:
+    for item in document["output"]:
+        read.text += "".join([part.get("text") or part.get("refusal") or "" for part in item.get("content", [])])
+    reasons = {"max_output_tokens": "length", "content_filter": "content_filter"}
+    incomplete = document["incomplete_details"]
+    read.finish = reasons[incomplete["reason"]] if incomplete else "stop"
+    usage = document["usage"]
+    if usage:
+        read.usage = (usage["input_tokens"], usage["output_tokens"])
+    return read
+
+
+def _documents(body: bytes) -> list[dict[str, Any]]:
+    lines = [line for line in body.replace(b"\r\n", b"\n").split(b"\n") if line.startswith(b"data: ")]
+    return [json.loads(line.removeprefix(b"data: ")) for line in lines]
 
 
 def _completion(document: dict[str, Any]) -> Read:

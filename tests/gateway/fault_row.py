@@ -20,6 +20,7 @@ PATHS = {
     "responses": "/v1/responses",
     "embeddings": "/v1/embeddings",
     "messages": "/v1/messages",
+    "generateContent": "/v1beta/models/",
 }
 HI = [{"role": "user", "content": "Hi"}]
 FIELDS: dict[str, dict[str, Any]] = {
@@ -28,6 +29,14 @@ FIELDS: dict[str, dict[str, Any]] = {
     "responses": {"input": "Hi"},
     "embeddings": {"input": "Hi"},
     "messages": {"messages": HI, "max_tokens": 1_000_000},
+    "generateContent": {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]},
+}
+
+
+LIMITS: dict[str, dict[str, Any]] = {
+    "chat": {"max_tokens": 1_000_000},
+    "responses": {"max_output_tokens": 1_000_000},
+    "generateContent": {"generationConfig": {"maxOutputTokens": 1_000_000}},
 }
 
 
@@ -52,7 +61,7 @@ class Row:
     finish: str = "stop"
     """Why the answer ended, in OpenAI's words."""
     kind: str | None = None
-    """The error's type, where it is shown in Anthropic's shape."""
+    """The error's type, where it is shown in Anthropic's shape; its status where in Google's."""
 
     @property
     def in_band(self) -> bool:
@@ -61,7 +70,7 @@ class Row:
     @property
     def bridged(self) -> bool:
         """The client speaks another wire than the provider."""
-        own = {"messages": ("anthropic",)}.get(self.operation, ("openai", "azure"))
+        own = {"messages": ("anthropic",), "generateContent": ("google",)}.get(self.operation, ("openai", "azure"))
         return self.wire not in own
 
     @property
@@ -82,13 +91,28 @@ class Row:
 def request_of(operation: str, wire: str, streamed: bool) -> dict[str, Any]:
     """What the client asks. Anthropic needs a limit: one that cuts nothing."""
     model = "embedder" if operation == "embeddings" else "gpt-4" if wire == "openai" else f"by-{wire}"
-    limit = {"max_tokens": 1_000_000} if operation == "chat" and wire == "anthropic" else {}
+    limit = LIMITS.get(operation, {}) if wire == "anthropic" else {}
+    if operation == "generateContent":  # model and stream stand in the address
+        return {**FIELDS[operation], **limit}
     return {"model": model, **FIELDS[operation], **limit, **({"stream": True} if streamed else {})}
 
 
 def asked(operation: str, wire: str, streamed: bool) -> int:
     """What we estimate of the request: four of its bytes to a token."""
-    return len(json.dumps(request_of(operation, wire, streamed))) // 4 + 1
+    body = json.dumps(request_of(operation, wire, streamed))
+    if operation == "generateContent":
+        body = body[:-1] + f',"model":"{_model(wire)}"' + (',"stream":true}' if streamed else "}")
+    return len(body) // 4 + 1
+
+
+def path_of(operation: str, wire: str, streamed: bool) -> str:
+    if operation != "generateContent":
+        return PATHS[operation]
+    return f"{PATHS[operation]}{_model(wire)}:" + ("streamGenerateContent?alt=sse" if streamed else "generateContent")
+
+
+def _model(wire: str) -> str:
+    return "gpt-4" if wire == "openai" else f"by-{wire}"
 
 
 def lines(rows: Sequence[Row]) -> list[str]:

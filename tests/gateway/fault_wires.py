@@ -23,6 +23,14 @@ KINDS = {
     529: "overloaded_error",
 }
 """Anthropic's types by status. Source: https://docs.anthropic.com/en/api/errors"""
+GOOGLES = {
+    400: "INVALID_ARGUMENT",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+"""Google's by status; all else is INTERNAL. Source: https://ai.google.dev/gemini-api/docs/troubleshooting"""
 
 
 @dataclass(frozen=True)
@@ -40,8 +48,6 @@ class Wire:
     """Tokens we count after the first two events..."""
     tells_input: bool = False
     """...and whether the prompt's were told by then."""
-    silent: bool = False
-    """Its first two events say nothing to the client, so a failure after them is one with a status."""
     ends_by_finish: bool = True
     """The finish reason ends an answer, whether or not the wire's own last word follows."""
     filtered: dict[str, Any] = field(default_factory=dict)
@@ -56,7 +62,6 @@ AZURE = replace(
     OPENAI,
     name="azure",
     written=0,
-    silent=True,
     filtered={"status": 400, "code": "content_filter", "outcome": "upstream_error", "usage": NOTHING},
 )
 ANTHROPIC = Wire(
@@ -106,10 +111,11 @@ class Rows:
 
     def _row(self, fault: str, streamed: bool, status: int = 200, code: str | None = None, **more: Any) -> Row:
         made = Row(self.operation, fault, streamed, status, code, wire=self.wire.name, **more)
-        if self.operation != "messages" or code is None:
+        if self.operation not in ("messages", "generateContent") or code is None:
             return made
         statuses = {"provider_broken": 502, "provider_timeout": 504, self.wire.in_band[1]: self.wire.in_band[0]}
-        return replace(made, kind=KINDS[statuses[code] if status == 200 else status])
+        seen = statuses[code] if status == 200 else status
+        return replace(made, kind=KINDS[seen] if self.operation == "messages" else GOOGLES.get(seen, "INTERNAL"))
 
     def _failed(self, fault: str, streamed: bool, status: int, code: str, **more: Any) -> Row:
         """Before anything has reached the client."""
@@ -151,7 +157,9 @@ class Rows:
             return self._row(f"finish={reason}", streamed, finish=finish)
 
         # Our count of a whole answer: of a stream that passes as bytes it is rougher.
-        estimate = Usage(self._asked(streamed), output=13 if streamed and self._passes else OUTPUT)
+        estimate = Usage(
+            self._asked(streamed), output=(24 if self.wire is GOOGLE else 13) if streamed and self._passes else OUTPUT
+        )
         return [
             self._row("", streamed),
             self._row("split=7", streamed),
@@ -164,9 +172,19 @@ class Rows:
         ]
 
     @property
+    def _silent(self) -> bool:
+        """The first two events say nothing to the client."""
+        known = {"messages": ("azure",), "generateContent": ("azure", "anthropic")}
+        return self.wire.name in known.get(self.operation, ())
+
+    @property
     def _passes(self) -> bool:
         """Both sides speak the same wire: bytes go through."""
-        return (self.operation, self.wire.name) in (("chat", "azure"), ("messages", "anthropic"))
+        return (self.operation, self.wire.name) in (
+            ("chat", "azure"),
+            ("messages", "anthropic"),
+            ("generateContent", "google"),
+        )
 
     def _whole(self) -> list[Row]:
         return [
@@ -197,7 +215,7 @@ class Rows:
     def _broken_off(self, fault: str, status: int, code: str) -> Row:
         """After two events."""
         wire = self.wire
-        if wire.silent and self.operation == "messages":
+        if self._silent:
             if code == "provider_broken":
                 return self._broken(fault, True)
             if status == 504:
@@ -217,5 +235,7 @@ WIRES = (AZURE, ANTHROPIC, GOOGLE, OLLAMA)
 WIRE_ROWS = [
     *(row for wire in WIRES for row in Rows("chat", wire).all()),
     *(row for wire in (OPENAI, *WIRES) for row in Rows("messages", wire).all()),
+    *(row for wire in (ANTHROPIC, GOOGLE, OLLAMA) for row in Rows("responses", wire).all()),
+    *(row for wire in (OPENAI, *WIRES) for row in Rows("generateContent", wire).all()),
 ]
 ROWS = [*OPENAI_ROWS, *WIRE_ROWS]

@@ -1,6 +1,7 @@
 """Plays every row of `fault_table.py` and `fault_wires.py` against a gateway with the sandbox behind it, and checks the published page."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tests.gateway.client import CHAT, Answer, Client, post
 from tests.gateway.conftest import until
 from tests.gateway.control import PRICE, Control
 from tests.gateway.fault_answers import DONE, STOP, check_error, check_refusal, check_translated
-from tests.gateway.fault_row import PATHS, PROVIDERS, Row, lines, request_of
+from tests.gateway.fault_row import PROVIDERS, Row, lines, path_of, request_of
 from tests.gateway.fault_wires import ROWS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "faults.md"
@@ -67,7 +68,7 @@ def name(row: Row) -> str:
 
 @pytest.mark.parametrize("row", ROWS, ids=name)
 async def test_row(playing: Playing, row: Row) -> None:
-    path, request = PATHS[row.operation], request_of(row.operation, row.wire, row.streamed)
+    path, request = path_of(row.operation, row.wire, row.streamed), request_of(row.operation, row.wire, row.streamed)
     healthy = request_of(row.operation, row.wire, False)
     playing.be_patient(0.25 if "hang" in row.fault else 20)
     client = await Client.connect(playing.port)
@@ -81,7 +82,7 @@ async def test_row(playing: Playing, row: Row) -> None:
     assert len(upstream.connections) == (1 if row.upstream_kept else 0)
 
     playing.be_patient(20)
-    client.send(post(healthy, path))
+    client.send(post(healthy, path_of(row.operation, row.wire, False)))
     assert (await client.answer()).status == 200, "the client's connection serves the next request"
     records = await playing.control.wait_for_records(2)
     assert [record.outcome for record in records] == [row.outcome, "ok"], "one record each, and no more"
@@ -99,7 +100,8 @@ def check_body(playing: Playing, row: Row, answer: Answer) -> None:
         return
     (arrived,) = playing.sandbox.record._kept
     version = {"anthropic-version": "2023-06-01"} if row.wire == "anthropic" else {}
-    sent = reply("POST", arrived.path, {"x-sandbox-fault": row.fault, **version}, arrived.body).parts
+    query = "?alt=sse" if row.wire == "google" and row.streamed else ""
+    sent = reply("POST", arrived.path + query, {"x-sandbox-fault": row.fault, **version}, arrived.body).parts
     if row.streamed:
         check_stream(row, answer.body, sent)
     else:
@@ -108,8 +110,9 @@ def check_body(playing: Playing, row: Row, answer: Answer) -> None:
 
 def check_stream(row: Row, body: bytes, sent: tuple[bytes, ...]) -> None:
     """The provider's events, but for the usage chunk nobody asked for; then the end, or why there is none."""
-    events = [event + b"\n\n" for event in body.split(b"\n\n")[:-1]]
-    end = {"responses": [], "messages": [STOP]}.get(row.operation, [DONE])
+    events = re.findall(rb".*?\n\r?\n", body, re.DOTALL)
+    assert b"".join(events) == body
+    end = {"responses": [], "messages": [STOP], "generateContent": []}.get(row.operation, [DONE])
     expected = [event for event in sent if b'"choices":[],"usage":{' not in event and event not in (DONE, STOP)]
     if not row.in_band:
         assert events == [*expected, *end]

@@ -19,6 +19,8 @@ NOT_WRITTEN = frozenset(
             "extra_content",
             "result",
         ),
+        *("finishReason", "thoughtSignature", "safetyRatings", "logprobsResult", "citationMetadata"),
+        *("groundingMetadata", "urlContextMetadata"),
     }
 )
 """Members that hold text which is not the model's."""
