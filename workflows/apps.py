@@ -14,6 +14,7 @@ class WorkflowsConfig(AppConfig):
         actions.register("wake", engine.wake)
         actions.register("workflow", engine.begin)
         actions.register("return", engine.end)
+        actions.register("cancel", engine.close)
         actions.register(functions.KIND, functions.run)
         actions.register(human.KIND, human.run)
         actions.register(webhooks.KIND, webhooks.run)

@@ -7,23 +7,29 @@ transaction while a heartbeat thread holds the lease. A worker that dies is foun
 
 import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 
 from celery import shared_task
 from django.conf import settings
-from django.db import Error, connection
+from django.db import Error, OperationalError, connection
 from django.utils import timezone
 
 from workflows import actions, outbox, services
-from workflows.core.effects import EffectRun
+from workflows.core.effects import EffectResult, EffectRun
 from workflows.core.errors import BadInput, EffectFailed
 
 logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 HEARTBEATS_PER_LEASE = 3
 ARCHIVE_BATCH = 1_000
+BOOKING_PAUSES = (0.1, 1.0, 5.0)
+"""Seconds between the tries to book one result."""
 
 
 @shared_task(name=outbox.TASK, ignore_result=True)
@@ -35,7 +41,7 @@ def run_effect(effect_id: str) -> str:
     try:
         with _lease_held(run):
             result = actions.handler_of(run.kind)(run)
-        return services.complete(run.id, run.attempt, result)
+            return _booked(run, result)
     except EffectFailed as error:
         return services.fail(run.id, run.attempt, str(error), retryable=error.retryable, retry_after=error.retry_after)
     except BadInput as error:
@@ -47,15 +53,18 @@ def run_effect(effect_id: str) -> str:
 
 @shared_task(name="workflows.tasks.sweep", ignore_result=True)
 def sweep() -> int:
-    """End effects whose last attempt died, tell workers again (returns how many), settle tasks and webhooks."""
+    """End effects whose last attempt died, tell workers again (returns how many), settle tasks and webhooks.
+
+    What breaks keeps nothing else from being done: one case that cannot be locked or read must not stop all others.
+    """
     now = timezone.now()
     for effect_id, attempt in outbox.given_up(now):
         message = f"The worker stopped without a word in attempt {attempt}, the last one."
-        services.fail(effect_id, attempt, message, retryable=False)
-    told = outbox.tell_again(now)
-    services.settle_tasks(now)
-    services.tell_subscribers(now)
-    return told
+        _apart(partial(services.fail, effect_id, attempt, message, retryable=False), f"Effect {effect_id}")
+    told = _apart(partial(outbox.tell_again, now), "Telling workers again")
+    _apart(partial(services.settle_tasks, now), "Settling tasks")
+    _apart(partial(services.tell_subscribers, now), "Telling webhooks")
+    return told or 0
 
 
 @shared_task(name="workflows.tasks.tidy", ignore_result=True)
@@ -71,6 +80,28 @@ def archive() -> int:
     now = timezone.now()
     before = now - timedelta(days=settings.ARCHIVE_AFTER_DAYS)
     return services.archive_finished(before, now, ARCHIVE_BATCH).cases if settings.ARCHIVE_AFTER_DAYS else 0
+
+
+def _booked(run: EffectRun, result: EffectResult) -> str:
+    """Book the result, again if the database was away for a moment: the work is done, and may have cost money."""
+    for pause in BOOKING_PAUSES:
+        try:
+            return services.complete(run.id, run.attempt, result)
+        except OperationalError:  # a deadlock, a restart, a lock that was not got in time
+            logger.warning("Effect %s: the result was not booked; trying again in %s s", run.id, pause, exc_info=True)
+            connection.close_if_unusable_or_obsolete()
+            time.sleep(pause)
+    return services.complete(run.id, run.attempt, result)
+
+
+def _apart(act: Callable[[], Result], what: str) -> Result | None:
+    """What `act` returns; None if it broke, which the log says and the next sweep tries again."""
+    try:
+        return act()
+    except Exception:
+        logger.exception("%s broke in the sweep", what)
+        connection.close_if_unusable_or_obsolete()
+        return None
 
 
 @contextmanager

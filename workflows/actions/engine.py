@@ -3,13 +3,16 @@
 from django.utils import timezone
 
 from workflows.core.effects import EffectResult, EffectRun
-from workflows.services import cascade, subworkflows
+from workflows.services import cascade, step_ends, subworkflows
 
-begin, end = subworkflows.begin, subworkflows.end
-"""The handlers of `workflow` and `return`."""
+begin, end, close = subworkflows.begin, subworkflows.end, subworkflows.close
+"""The handlers of `workflow`, `return` and `cancel`."""
 
 
 def wake(run: EffectRun) -> EffectResult:
-    """The handler of `wake`: fires what is due by now; raises EffectFailed for a case that never comes to rest."""
-    cascade.wake(run.reference, int(run.payload.get("fired", 0)), timezone.now())
+    """The handler of `wake`: fires what is due by now, and hands in results that had to wait; raises EffectFailed for a
+    case that never comes to rest."""
+    now = timezone.now()
+    for case_id in cascade.wake(run.reference, run.payload, now):
+        step_ends.hand_in_refused(case_id, now)
     return EffectResult()

@@ -12,6 +12,7 @@ from unfold.decorators import display
 
 from workflows import services
 from workflows.admin.looking import LookOnly, LookOnlyAdmin, show_json
+from workflows.core.errors import WorkflowError
 from workflows.models import Firing, OutboxEffect, PlaceAction, Token, TokenChange
 
 EFFECT_LABELS = {
@@ -136,7 +137,12 @@ class OutboxEffectAdmin(LookOnlyAdmin):
     def run_again(self, request: HttpRequest, queryset: QuerySet[OutboxEffect]) -> None:
         """Failed and waiting effects run at once; running and finished ones are left alone."""
         ids = list(queryset.values_list("pk", flat=True))
-        again = sum(services.retry_now(str(pk)) for pk in ids)
+        again = 0
+        for pk in ids:
+            try:
+                again += services.retry_now(str(pk))
+            except WorkflowError as error:  # archived or removed since the list was shown
+                self.message_user(request, str(error), messages.ERROR)
         level = messages.SUCCESS if again == len(ids) else messages.WARNING
         self.message_user(request, f"{again} of {len(ids)} effects run again; the others run or are finished.", level)
 

@@ -106,9 +106,9 @@ def _transition(step: Transition, written: dict[str, Any], net: Net) -> dict[str
 
 
 def _versions(workflow: Workflow, open_cases: dict[int, int]) -> list[dict[str, Any]]:
-    found = selectors.versions(workflow.pk)
+    found = selectors.versions(workflow.pk, VERSIONS_SHOWN + 1)
     shown = []
-    for version, before in zip(found, [*found[1:], None], strict=True):
+    for version, before in zip(found[:VERSIONS_SHOWN], [*found[1:], None], strict=False):
         comparison = compare(before.definition, version.definition) if before else None
         link = _list("case", workflow__id__exact=workflow.pk, version__id__exact=version.pk, state__exact="open")
         shown.append(
@@ -122,7 +122,7 @@ def _versions(workflow: Workflow, open_cases: dict[int, int]) -> list[dict[str, 
                 "before": before,
             }
         )
-    return shown[:VERSIONS_SHOWN]
+    return shown
 
 
 def _list(page: str, **filters: Any) -> str:

@@ -171,6 +171,10 @@ class Net:
     """For each running place, its step."""
     spontaneous: tuple[Transition, ...] = field(init=False)
     """Those that fire without being asked, in order of definition."""
+    rooms: frozenset[str] = field(init=False)
+    """Places of bounded capacity that a step's end puts tokens into: a result may have to wait for room in them."""
+    unasked: tuple[Transition, ...] = field(init=False)
+    """The spontaneous ones, and the ends of steps that may have to wait for room."""
 
     def __post_init__(self) -> None:
         leaving: dict[str, list[Transition]] = {place: [] for place in self.places}
@@ -180,6 +184,12 @@ class Net:
         object.__setattr__(self, "leaving", {place: tuple(found) for place, found in leaving.items()})
         object.__setattr__(self, "running", {step.running: step for step in self.steps.values()})
         object.__setattr__(self, "spontaneous", tuple(each for each in self.transitions.values() if each.spontaneous))
+        ends = [each for each in self.transitions.values() if each.kind == "outcome"]
+        bounded = {id_ for id_, place in self.places.items() if place.capacity is not None}
+        rooms = frozenset(arc.place for end in ends for arc in end.outputs) & bounded
+        waiting = (end for end in ends if any(arc.place in rooms for arc in end.outputs))
+        object.__setattr__(self, "rooms", rooms)
+        object.__setattr__(self, "unasked", (*self.spontaneous, *waiting))
 
     def watched_by(self, transition: Transition) -> frozenset[str]:
         """The places whose tokens decide whether a transition is enabled, or are taken by it."""

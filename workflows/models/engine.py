@@ -118,12 +118,13 @@ class Firing(models.Model):
 
     CREATED, FIRED = "token_created", "transition_fired"
     EFFECT_COMPLETED, EFFECT_FAILED = "effect_completed", "effect_failed"
-    MIGRATED = "case_migrated"
+    MIGRATED, CANCELLED = "case_migrated", "case_cancelled"
+    COMPENSATION_SKIPPED = "compensation_skipped"
     TASK_CREATED, TASK_CLAIMED, TASK_RELEASED = "task_created", "task_claimed", "task_released"
     TASK_ESCALATED, TASK_COMPLETED = "task_escalated", "task_completed"
     TASK_EXPIRED, TASK_CANCELLED = "task_expired", "task_cancelled"
     KINDS = (
-        *(CREATED, FIRED, EFFECT_COMPLETED, EFFECT_FAILED, MIGRATED),
+        *(CREATED, FIRED, EFFECT_COMPLETED, EFFECT_FAILED, MIGRATED, CANCELLED, COMPENSATION_SKIPPED),
         *(TASK_CREATED, TASK_CLAIMED, TASK_RELEASED, TASK_ESCALATED, TASK_COMPLETED, TASK_EXPIRED, TASK_CANCELLED),
     )
 

@@ -85,6 +85,13 @@ def effects_of_case(case: Case) -> list[OutboxEffect]:
     return list(OutboxEffect.objects.filter(case_id=case.pk).order_by("-created_at", "-id")[:PAGE_MAXIMUM])
 
 
+def return_of(case: Case, kind: str) -> OutboxEffect | None:
+    """The effect with which a sub-workflow's case has ended the step it works for, or is about to; archived or not."""
+    if case.archived_at is not None:
+        return next((effect for effect in archived_effects(case.pk) if effect.kind == kind), None)
+    return OutboxEffect.objects.filter(case_id=case.pk, kind=kind).first()
+
+
 def marking_counts(case: Case) -> dict[str, int]:
     """How many live tokens lie in each place that has any, by place."""
     if case.archived_at is not None:
@@ -117,9 +124,9 @@ def transitions_of_case(case: Case, limit: int | None = None, after: str | None 
     return [_judge(net, marking, transition, shared, now) for transition in known]
 
 
-def versions(workflow_id: str) -> list[WorkflowVersion]:
-    """All versions of a workflow, newest first."""
-    return list(WorkflowVersion.objects.filter(workflow_id=workflow_id).order_by("-number"))
+def versions(workflow_id: str, limit: int | None = None) -> list[WorkflowVersion]:
+    """The versions of a workflow, newest first: all, or as many."""
+    return list(WorkflowVersion.objects.filter(workflow_id=workflow_id).order_by("-number")[:limit])
 
 
 def open_cases_by_version(workflow_id: str) -> dict[int, int]:

@@ -4,26 +4,30 @@
 They are equal, always. Next: `log.py`.
 """
 
+import logging
 import time
 import uuid
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Count, F, Min, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from workflows.core.ending import final_places
-from workflows.core.errors import UnknownTransition
+from workflows.core.errors import BadDefinition, UnknownTransition
 from workflows.core.firing import Binding, Reason, available, find_binding, refusals
 from workflows.core.marking import Change, Marking, fold
 from workflows.core.marking import Token as TokenValue
 from workflows.core.net import Net, Transition
 from workflows.core.notation import compile_definition, nearest
-from workflows.models import Case, Firing, Token, TokenChange, WorkflowVersion
+from workflows.models import Case, Firing, OutboxEffect, Token, TokenChange, WorkflowVersion
 from workflows.selectors.rows import existing_token
 
+logger = logging.getLogger(__name__)
 _COLUMNS = ("pk", "place", "data", "metadata", "version", "entered_seq", "entered_at", "updated_at")
 
 
@@ -113,32 +117,94 @@ def shared_cases(workflow_id: str, net: Net) -> dict[str, uuid.UUID]:
     return {place.id: holders[place.scope] for place in places if place.scope in holders}
 
 
-def cases_waiting_for(holder: Case, limit: int) -> list[uuid.UUID]:
-    """Open cases with a token before a spontaneous transition that watches the holder's places, oldest tokens first."""
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A case that waits for what cases share, and since when its token has lain there: the order they come in."""
+
+    since: datetime
+    case_id: uuid.UUID
+
+
+def cases_waiting_for(holder: Case, limit: int, after: Waiting | None = None) -> list[Waiting]:
+    """Open cases with a token before what happens unasked once the holder's places allow it, and now they do.
+
+    Those that have waited longest first, the ones after `after`. Whether a case's own tokens fit is not looked at.
+    """
     ours = WorkflowVersion.objects.filter(cases__state=Case.OPEN, cases__scope="").distinct()
     if holder.scope == "workflow":
         ours = ours.filter(workflow_id=holder.workflow_id)
-    found: dict[uuid.UUID, None] = {}
+    counts = dict(
+        Token.objects.filter(case=holder, state=Token.LIVE).order_by().values_list("place").annotate(Count("pk"))
+    )
+    found: list[Waiting] = []
     for version in ours.only("id", "created_at"):
-        net = net_of(version)
-        shared = {place.id for place in net.shared_places() if place.scope == holder.scope}
-        before = {p for each in net.spontaneous if net.watched_by(each) & shared for p in each.source_places} - shared
+        try:
+            before = _before_shared(net_of(version), holder.scope, counts)
+        except BadDefinition as error:  # by the rules of this release; the cases of other versions are not to wait
+            logger.warning("Version %s cannot be read: %s", version.pk, error)
+            continue
         if before:
             rows = Token.objects.filter(case__version=version, place__in=before, state=Token.LIVE)
-            found |= dict.fromkeys(rows.order_by("entered_at").values_list("case_id", flat=True)[:limit])
-    return list(found)[:limit]
+            found += _oldest(rows, Coalesce("entered_at", "updated_at"), limit, after)
+    return sorted(found, key=_order)[:limit]
 
 
-def cases_before_signal(workflow_id: str, name: str, limit: int) -> list[uuid.UUID]:
-    """Cases of a workflow with a token before a signal transition of this name, oldest first."""
-    found: dict[uuid.UUID, None] = {}
+def _before_shared(net: Net, scope: str, counts: Mapping[str, int]) -> set[str]:
+    """Places of a case whose tokens may go on by themselves with these tokens in the shared places of that scope."""
+    shared = {place.id for place in net.shared_places() if place.scope == scope}
+    before: set[str] = set()
+    for transition in net.unasked:
+        if net.watched_by(transition) & shared and _allowed(net, transition, shared, counts):
+            before |= set(transition.source_places) - shared
+    return before
+
+
+def _allowed(net: Net, transition: Transition, shared: Collection[str], counts: Mapping[str, int]) -> bool:
+    """Whether the shared places have tokens and room enough for it, whatever resets and own places do."""
+    if any(arc.place in shared and counts.get(arc.place, 0) >= arc.weight for arc in transition.inhibitors):
+        return False
+    needed = [
+        all(counts.get(arc.place, 0) >= arc.weight for arc in (*arcs, *transition.reads) if arc.place in shared)
+        for arcs in transition.alternatives
+    ]
+    takes = {arc.place for arcs in transition.alternatives for arc in arcs} | set(transition.resets)
+    room = all(
+        counts.get(arc.place, 0) + arc.weight <= capacity
+        for arc in transition.outputs
+        if arc.place in shared and arc.place not in takes and (capacity := net.places[arc.place].capacity) is not None
+    )
+    return any(needed) and room
+
+
+def refused_ends(case_id: uuid.UUID) -> QuerySet[OutboxEffect]:
+    """Work of a case's steps that is done and whose end was refused: its result is kept."""
+    refused = OutboxEffect.objects.filter(case_id=case_id, state=OutboxEffect.FAILED, result__isnull=False)
+    return refused.exclude(step="").order_by("created_at", "id")
+
+
+def cases_before_signal(workflow_id: str, name: str, limit: int, after: Waiting | None = None) -> list[Waiting]:
+    """Cases of a workflow with a token before a signal transition of this name, oldest first, from the one after
+    `after` on."""
+    found: list[Waiting] = []
     for version in WorkflowVersion.objects.filter(workflow_id=workflow_id).only("id", "created_at").order_by("number"):
         heard = [each for each in net_of(version).transitions.values() if each.kind == "signal" and each.work]
         before = {place for each in heard if each.work and each.work.reference == name for place in each.source_places}
         if before:
             rows = Token.objects.filter(case__version=version, case__scope="", place__in=before, state=Token.LIVE)
-            found |= dict.fromkeys(rows.order_by("created_at", "id").values_list("case_id", flat=True)[:limit])
-    return list(found)[:limit]
+            found += _oldest(rows, F("created_at"), limit, after)
+    return sorted(found, key=_order)[:limit]
+
+
+def _oldest(rows: QuerySet[Token], time: Any, limit: int, after: Waiting | None) -> list[Waiting]:
+    """The cases of these tokens by the time of their first, from the one after `after` on."""
+    cases = rows.order_by().values_list("case_id").annotate(since=Min(time))
+    if after is not None:
+        cases = cases.filter(Q(since__gt=after.since) | Q(since=after.since, case_id__gt=after.case_id))
+    return [Waiting(since, case_id) for case_id, since in cases.order_by("since", "case_id")[:limit]]
+
+
+def _order(waiting: Waiting) -> tuple[datetime, uuid.UUID]:
+    return waiting.since, waiting.case_id
 
 
 def value_of(row: Token) -> TokenValue:

@@ -19,14 +19,14 @@ from django.utils import timezone
 from workflows import outbox, selectors
 from workflows.core.effects import EffectResult
 from workflows.core.errors import BadInput, EffectNotFound, NotEnabled, UnknownTransition
-from workflows.core.expressions import ExpressionFailed, View, fill
 from workflows.core.firing import amend
 from workflows.core.marking import Change
 from workflows.core.net import Retries
 from workflows.core.payload import checked_object, checked_text
 from workflows.models import Case, Firing, OutboxEffect, Token
 from workflows.services.firing import EFFECT_KEY, fire_locked
-from workflows.services.journal import Entry, append, lock_case
+from workflows.services.journal import append, lock_case
+from workflows.services.step_ends import ERROR_LENGTH, entry_of, fail_step, hand_in, hand_in_again
 
 COMPLETED: Final = "completed"
 DUPLICATE: Final = "duplicate"
@@ -36,7 +36,6 @@ FENCED: Final = "fenced"
 
 OUTCOMES = ("ok", "failed", "timeout", "cancelled", WAITING)
 USUAL = Retries()
-ERROR_LENGTH = 2_000
 _HELD = (OutboxEffect.RUNNING, OutboxEffect.WAITING)
 """States in which the newest attempt may still report."""
 
@@ -85,8 +84,8 @@ def complete(effect_id: str, attempt: int, result: EffectResult) -> str:
 
     Merges data and metadata into the token and fires `result.fire`, or the transition of a step's outcome, in one
     transaction. If that is not enabled, the result stands and the effect says why; a step's effect is `failed` then,
-    so that it can be tried again. Raises EffectNotFound, BadInput (the result is no JSON or too large, or its outcome
-    is unknown; nothing is booked).
+    and its result is handed in again when there is room (`step_ends.py`). Raises EffectNotFound, BadInput (the result
+    is no JSON or too large, or its outcome is unknown; nothing is booked).
     """
     if result.outcome not in OUTCOMES:
         raise BadInput("outcome", f"is {result.outcome!r}; known: {', '.join(OUTCOMES)}")
@@ -99,23 +98,20 @@ def complete(effect_id: str, attempt: int, result: EffectResult) -> str:
         case, effect = _lock(effect_id)
         if effect.state not in _HELD or effect.attempt != attempt:
             return _keep_late(effect, attempt, kept, now)
-        if result.outcome == WAITING:
-            effect.state, effect.lease_until, effect.result = OutboxEffect.WAITING, None, kept
-            effect.save(update_fields=["state", "lease_until", "result"])
-            return WAITING
-        effect.result, effect.finished_at, effect.error = kept, now, ""
-        effect.state, outcome = OutboxEffect.DONE, COMPLETED
-        if case is not None and effect.token_id is not None:
-            token = Token.objects.get(pk=effect.token_id)
-            if outbox.still_there(effect, token) and effect.step:
-                effect.error = _end_step(case, effect, result.outcome, data, metadata, now)
-                effect.state = OutboxEffect.FAILED if effect.error else effect.state
-            elif outbox.still_there(effect, token):
+        effect.result = kept
+        token = Token.objects.get(pk=effect.token_id) if case is not None and effect.token_id is not None else None
+        if token is not None and not outbox.still_there(effect, token):
+            effect.state, effect.finished_at, outcome = OutboxEffect.ORPHANED, now, ORPHANED
+            effect.error = f"The token had gone on to {token.place!r} before the result came."
+        elif result.outcome == WAITING:
+            effect.state, effect.lease_until, outcome = OutboxEffect.WAITING, None, WAITING
+        else:
+            effect.state, effect.finished_at, effect.error, outcome = OutboxEffect.DONE, now, "", COMPLETED
+            if case is not None and token is not None and effect.step:
+                hand_in(case, effect, now)
+            elif case is not None and token is not None:
                 effect.error = _book(case, effect, token, EffectResult(data, metadata, result.fire), now)
-            else:
-                effect.state, outcome = OutboxEffect.ORPHANED, ORPHANED
-                effect.error = f"The token had gone on to {token.place!r} before the result came."
-        effect.save(update_fields=["result", "finished_at", "error", "state"])
+        effect.save(update_fields=["result", "finished_at", "error", "state", "lease_until"])
     return outcome
 
 
@@ -139,19 +135,25 @@ def fail(effect_id: str, attempt: int, message: str, *, retryable: bool, retry_a
         effect.state, effect.finished_at = OutboxEffect.FAILED, now
         effect.save(update_fields=["error", "state", "finished_at"])
         if case is not None and effect.token_id is not None:
-            entry = _entry(Firing.EFFECT_FAILED, effect, now, {"error": effect.error, "kind": effect.kind})
+            entry = entry_of(Firing.EFFECT_FAILED, effect, now, {"error": effect.error, "kind": effect.kind})
             append(case, replace(entry, idempotency_key=f"{EFFECT_KEY}{effect.pk}:failed:{attempt}"), Change((), ()))
-            _fail_step(case, effect, now)
+            fail_step(case, effect, now)
     return effect.state
 
 
 def retry_now(effect_id: str) -> bool:
-    """Let a failed or waiting effect run again at once, with one more attempt if it has none left."""
+    """Let a failed or waiting effect run again at once, with one more attempt if it has none left.
+
+    The work of a step whose end was refused is done: its result is handed in again, and only if it is refused still
+    the work is done anew.
+    """
     now = timezone.now()
     with transaction.atomic():
-        _, effect = _lock(effect_id)
+        case, effect = _lock(effect_id)
         if effect.state not in (OutboxEffect.FAILED, OutboxEffect.PENDING):
             return False
+        if case is not None and hand_in_again(case, effect, now):
+            return True
         effect.state, effect.finished_at = OutboxEffect.PENDING, None
         effect.available_at = effect.dispatched_at = now
         effect.max_attempts = max(effect.max_attempts, effect.attempt + 1)
@@ -172,7 +174,7 @@ def _lock(effect_id: str) -> tuple[Case | None, OutboxEffect]:
 
 def _book(case: Case, effect: OutboxEffect, token: Token, result: EffectResult, now: datetime) -> str:
     """Merge and fire on; returns why firing on did not happen, or an empty string."""
-    entry = _entry(Firing.EFFECT_COMPLETED, effect, now, result.data)
+    entry = entry_of(Firing.EFFECT_COMPLETED, effect, now, result.data)
     key = f"{EFFECT_KEY}{effect.pk}"
     merged = amend(selectors.value_of(token), result.data, result.metadata)
     append(case, replace(entry, idempotency_key=f"{key}:completed"), merged)
@@ -184,50 +186,6 @@ def _book(case: Case, effect: OutboxEffect, token: Token, result: EffectResult, 
     except (NotEnabled, UnknownTransition, BadInput) as error:  # raised before anything is written
         return f"The result is booked, but firing {result.fire!r} was refused: {error}"[:ERROR_LENGTH]
     return ""
-
-
-def _fail_step(case: Case, effect: OutboxEffect, now: datetime) -> None:
-    if not effect.step or effect.token_id is None:
-        return
-    if not outbox.still_there(effect, Token.objects.get(pk=effect.token_id)):
-        return
-    about = {"error": {"step": effect.step, "message": effect.error, "attempts": effect.attempt}}
-    refused = _end_step(case, effect, "failed", {}, about, now)
-    if refused:
-        effect.error = f"{effect.error} {refused}"[:ERROR_LENGTH]
-        effect.save(update_fields=["error"])
-
-
-def _end_step(
-    case: Case, effect: OutboxEffect, outcome: str, data: dict[str, Any], metadata: dict[str, Any], now: datetime
-) -> str:
-    """Fire the step's transition for an outcome; returns why that was refused, or an empty string.
-
-    The error of a failed step is the token's `metadata.error`. What `output` says of a result is handed in with ok.
-    """
-    step = selectors.net_of(case.version).steps.get(effect.step)
-    if step is None:  # the case moved to a version without it
-        return f"The step {effect.step!r} is no longer in the workflow of this case."
-    output = step.work.output
-    if outcome == "ok" and output is not None and effect.token_id is not None:
-        token = selectors.value_of(Token.objects.get(pk=effect.token_id))
-        try:
-            data = fill(output, View(token.data, token.metadata, result=data), {})
-        except ExpressionFailed as error:
-            outcome, message = "failed", f"the output of the step: {error}"
-            data, metadata = {}, {"error": {"step": step.id, "message": message, "attempts": effect.attempt}}
-    entry = _entry(Firing.FIRED, effect, now, data)
-    key = f"{EFFECT_KEY}{effect.pk}:ends:{effect.attempt}"
-    entry = replace(entry, transition=step.transition_for(outcome), idempotency_key=key)
-    try:
-        fire_locked(case, entry, metadata, at_any_time=True)
-    except (NotEnabled, UnknownTransition, BadInput) as error:  # raised before anything is written
-        return f"The outcome {outcome} was refused: {error}"[:ERROR_LENGTH]
-    return ""
-
-
-def _entry(kind: str, effect: OutboxEffect, now: datetime, data: dict[str, Any]) -> Entry:
-    return Entry(kind=kind, token_id=str(effect.token_id), now=now, data=data, triggered_by=f"{EFFECT_KEY}{effect.pk}")
 
 
 def _keep_late(effect: OutboxEffect, attempt: int, kept: dict[str, Any], now: datetime) -> str:

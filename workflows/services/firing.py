@@ -29,8 +29,7 @@ from workflows.core.payload import checked_object, checked_text
 from workflows.models import Case, Firing, Token
 from workflows.services.cascade import follow, settle, wake_sharers
 from workflows.services.journal import Entry, append, lock_case
-from workflows.services.shared import enter, holder_of, lock_holders
-from workflows.services.task_log import cancel_left
+from workflows.services.shared import enter, holder_of, lock_holders, within_shared
 
 EFFECT_KEY, SIGNAL_KEY = "effect:", "signal:"
 """Prefixes of the engine's own idempotency keys; callers' keys may not begin so."""
@@ -52,6 +51,7 @@ def create_token(
     in the same transaction. Raises WorkflowNotFound, UnknownPlace, BadInput, NotEnabled (the place is full).
     """
     given, about = checked_object(data, "data"), checked_object(metadata, "metadata")
+    checked_source(triggered_by)
     with transaction.atomic():
         case, net, place = _case_and_place(workflow_id, place, triggered_by, case_id, parent_effect)
         now = timezone.now()
@@ -94,6 +94,7 @@ def fire(
         checked_text(idempotency_key, "idempotencyKey")
         if idempotency_key.startswith((EFFECT_KEY, SIGNAL_KEY)):
             raise BadInput("idempotencyKey", f"may not begin with {EFFECT_KEY!r} or {SIGNAL_KEY!r}")
+    checked_source(triggered_by)
     partners = None if partner_token_ids is None else [_token_id(each) for each in partner_token_ids]
     with transaction.atomic():
         seen = selectors.existing_token(token_id)
@@ -141,6 +142,11 @@ def fire_locked(
     """
     net = selectors.net_of(case.version)
     transition = selectors.known_transition(net, case.workflow_id, entry.transition)
+    if case.scope and not within_shared(net, transition, case.scope):
+        message = (
+            "the token lies in a place that cases share, and the transition goes through a case: name a token of it"
+        )
+        raise NotEnabled(transition.id, [{"kind": "shared", "message": message}], tokenId=entry.token_id)
     holders = lock_holders(case, net)
     shared = {place: holder.pk for place, holder in holders.items()}
     marking = selectors.load_marking(case.pk, net.watched_by(transition), uuid.UUID(entry.token_id), shared=shared)
@@ -158,11 +164,15 @@ def fire_locked(
     change = fire_binding(binding, entry.data or {}, metadata, case.last_seq + 1, lambda: str(uuid.uuid4()), clock)
     change = enter(change, holders)
     firing = append(case, entry, change, holders)
-    if transition.step and transition.role != "start" and net.steps[transition.step].kind == "human":
-        cancel_left(case, entry.now)
     follow(case, net, holders, transition, change, entry)
-    settle(case, net, holders, entry.now)
+    if not case.scope:  # what cases share moves by itself with a case
+        settle(case, net, holders, entry.now)
     return firing
+
+
+def checked_source(triggered_by: str) -> str:
+    """`triggered_by` as the log can keep it, possibly empty; raises BadInput."""
+    return checked_text(triggered_by, "triggeredBy") if triggered_by else ""
 
 
 def _case_and_place(
@@ -205,6 +215,10 @@ def _given_case(case_id: str, workflow_id: str) -> Case:
         case = lock_case(uuid.UUID(case_id))
     except (ValueError, Case.DoesNotExist):
         raise BadInput("caseId", f"there is no case {case_id[:200]!r}") from None
+    if case.scope:
+        raise BadInput(
+            "caseId", f"{case_id} holds what cases share; leave the caseId out for a token of a shared place"
+        )
     if case.workflow_id != workflow_id:
         raise BadInput("caseId", f"case {case_id} belongs to workflow {case.workflow_id!r}, not {workflow_id!r}")
     return case

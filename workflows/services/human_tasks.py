@@ -136,7 +136,11 @@ def complete_task(
 
 
 def escalate_task(task_id: str, *, by: str = "") -> HumanTask:
-    """Hand the task to those its step names for that, away from who claimed it. Raises TaskNotFound, TaskConflict."""
+    """Hand the task to those its step names for that, away from who claimed it.
+
+    Raises TaskNotFound, TaskConflict, BadInput.
+    """
+    by = checked_text(by, "user", selectors.USER_LENGTH) if by else ""
     with transaction.atomic():
         case, task = _locked(task_id)
         gone = _gone(case, task)

@@ -6,6 +6,7 @@ drawn, which `selectors.read_log` relies on.
 """
 
 import uuid
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,13 +15,14 @@ from workflows import outbox, selectors
 from workflows.core.errors import CaseArchived, TokenConflict
 from workflows.core.marking import Change
 from workflows.core.marking import Token as TokenValue
+from workflows.core.net import Step
 from workflows.core.payload import checked_object
 from workflows.models import Case, Firing, OutboxEffect, PlaceAction, Token, TokenChange
 from workflows.services.life import life_after
 from workflows.services.shared import Holders, split
 
-RETURN = "return"
-"""The kind of the effect with which a sub-workflow's case ends the step it works for."""
+SUB_WORKFLOW, RETURN, CANCEL = "workflow", "return", "cancel"
+"""Kinds of effects: a step opens a case, that case ends the step, and is closed where the step ended without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def append(case: Case, entry: Entry, change: Change, holders: Holders | None = N
     TokenChange.objects.bulk_create([_change_row(firing, before.get(each), after.get(each)) for each in ids])
     arrived = [token for token in change.produced if token.entered == seq]
     _write_effects(_effects_of_places(case, arrived, entry.now) + _effects_of_steps(case, change, entry.now))
-    _end_waiting(case, change, entry.now)
+    end_work(case, change.consumed, selectors.net_of(case.version).running, entry.now)
     if case.parent_effect is not None:
         _write_effects(_returns(case, arrived, entry.now))
     outbox.announce_on_commit()
@@ -184,39 +186,47 @@ def _effects_of_steps(case: Case, change: Change, now: datetime) -> list[OutboxE
 
 
 def _returns(case: Case, arrived: list[TokenValue], now: datetime) -> list[OutboxEffect]:
-    """A token of a sub-workflow's case that comes to rest ends the step of the case above, in its own transaction."""
-    places = {token.place for token in arrived}
+    """The first token of a sub-workflow's case to come to rest ends the step of the case above, in a transaction of its
+    own; so does the end of a case none of whose tokens did, with no place."""
     assert case.parent_effect is not None
     parent = OutboxEffect.objects.filter(pk=case.parent_effect, state__in=OutboxEffect.UNDER_WAY).first()
-    if parent is None or not places:
+    if parent is None:
         return []
     wanted = parent.payload.get("settings", {}).get("returns") or selectors.final_places_of(case.version)
-    return [
-        OutboxEffect(
-            kind=RETURN,
-            reference=str(parent.pk),
-            payload={"place": token.place, "data": dict(token.data), "metadata": dict(token.metadata)},
-            case=case,
-            max_attempts=100,
-            available_at=now,
-            dispatched_at=now,
-            created_at=now,
-        )
-        for token in arrived
-        if token.place in wanted
-    ]
+    token = next((token for token in arrived if token.place in wanted), None)
+    if (token is None and case.state == Case.OPEN) or selectors.return_of(case, RETURN) is not None:
+        return []
+    said: dict[str, Any] = {"place": "", "data": {}, "metadata": {}}
+    if token is not None:
+        said = {"place": token.place, "data": dict(token.data), "metadata": dict(token.metadata)}
+    return [_engine_effect(case, now, RETURN, str(parent.pk), said)]
 
 
-def _end_waiting(case: Case, change: Change, now: datetime) -> None:
-    """What waits for others is over when its token leaves; what runs or is about to finds out by itself."""
-    running = selectors.net_of(case.version).running
-    for token in change.consumed:
-        if token.place in running:
-            waiting = OutboxEffect.objects.filter(
-                token_id=token.id, entered_seq=token.entered, state=OutboxEffect.WAITING
-            )
-            why = f"The token left {token.place!r} before the step had ended."
-            waiting.update(state=OutboxEffect.ORPHANED, finished_at=now, error=why)
+def end_work(case: Case, left: Collection[TokenValue], running: Mapping[str, Step], now: datetime) -> None:
+    """Work that waits for others is over when its token leaves, and the case it may have opened is closed; what runs
+    or is about to finds out by itself. `running`: the steps by running place, of the net the tokens were in."""
+    for token in left:
+        if token.place not in running:
+            continue
+        work = OutboxEffect.objects.filter(token_id=token.id, entered_seq=token.entered)
+        if running[token.place].kind == SUB_WORKFLOW:
+            lost = work.filter(kind=SUB_WORKFLOW).exclude(state=OutboxEffect.DONE).values_list("pk", flat=True)
+            _write_effects([_engine_effect(case, now, CANCEL, str(pk), {}) for pk in lost])
+        why = f"The token left {token.place!r} before the step had ended."
+        work.filter(state=OutboxEffect.WAITING).update(state=OutboxEffect.ORPHANED, finished_at=now, error=why)
+
+
+def _engine_effect(case: Case, now: datetime, kind: str, reference: str, payload: dict[str, Any]) -> OutboxEffect:
+    return OutboxEffect(
+        kind=kind,
+        reference=reference,
+        payload=payload,
+        case=case,
+        max_attempts=100,
+        available_at=now,
+        dispatched_at=now,
+        created_at=now,
+    )
 
 
 def _effect(case: Case, token: TokenValue, now: datetime, **more: Any) -> OutboxEffect:

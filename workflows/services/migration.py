@@ -3,7 +3,8 @@
 The case's lock is held, so its marking is the one that was judged (`core/migration.py`). Tokens whose place keeps its
 name stay as they are, with visit and effects. Tokens of a mapped place arrive at the new one: effects of the old visit
 that have not begun are orphaned, results of those that run are kept and move nothing, and the new place asks for its
-own effects. The log gets one entry, `case_migrated`, so that folding it still gives the marking. What then fires by
+own effects. Cases that work for steps the tokens are taken from are closed, and results that a step's end refused are
+handed in anew. The log gets one entry, `case_migrated`, so that folding it still gives the marking. What then fires by
 itself by the new version fires in the same transaction.
 """
 
@@ -22,10 +23,11 @@ from workflows.core.migration import Judgement, judge, map_counts
 from workflows.core.net import Net
 from workflows.core.notation import nearest
 from workflows.models import Case, Firing, OutboxEffect, WorkflowVersion
-from workflows.services.cascade import settle
-from workflows.services.journal import Entry, append, lock_case
+from workflows.services.cascade import deliver_refused, settle
+from workflows.services.journal import Entry, append, end_work, lock_case
 from workflows.services.life import life_now
 from workflows.services.shared import lock_holders
+from workflows.services.task_log import cancel_left
 
 MAXIMUM_MAPPING = 1_000
 Outcome = Literal["migrated", "would_migrate", "refused", "failed", "unchanged"]
@@ -154,6 +156,7 @@ def _write(case: Case, plan: _Plan, marking: Marking) -> None:
     ]
     data = {"fromVersion": from_version, "toVersion": plan.to.number, "mapping": plan.mapping}
     named = (*moved, *marking.tokens())[0]
+    running = selectors.net_of(case.version).running
     entry = Entry(Firing.MIGRATED, named.id, now, data=data, triggered_by=plan.triggered_by)
     case.version = plan.to
     append(case, entry, Change(tuple(moved), tuple(arrived)))
@@ -166,7 +169,10 @@ def _write(case: Case, plan: _Plan, marking: Marking) -> None:
         finished_at=now,
         error=f"The case went to version {plan.to.number} before the work was done, and its token to another place.",
     )
+    end_work(case, [token for token in moved if token.place not in plan.net.running], running, now)
+    cancel_left(case, now)
     settle(case, plan.net, lock_holders(case, plan.net), now)
+    deliver_refused(case, now)
 
 
 def _checked(workflow_id: str, net: Net, mapping: Mapping[str, Any]) -> dict[str, str]:

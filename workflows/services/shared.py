@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from workflows.core.marking import Change
-from workflows.core.net import Net
+from workflows.core.net import Net, Transition
 from workflows.models import Case, Workflow, WorkflowVersion
 
 ACCOUNT = ":account"
@@ -26,7 +26,7 @@ def lock_holders(case: Case, net: Net) -> Holders:
     places = net.shared_places()
     if not places or case.scope:
         return {}
-    found = {place.scope: holder_of(case.workflow, place.scope).pk for place in places}
+    found = {scope: holder_of(case.workflow, scope).pk for scope in sorted({place.scope for place in places})}
     locked = Case.objects.select_for_update(of=("self",)).filter(pk__in=found.values()).order_by("pk")
     by_scope = {holder.scope: holder for holder in locked.select_related("version").defer("version__definition")}
     return {place.id: by_scope[place.scope] for place in places}
@@ -35,15 +35,26 @@ def lock_holders(case: Case, net: Net) -> Holders:
 def holder_of(workflow: Workflow, scope: str) -> Case:
     """The case that holds a workflow's or the account's shared tokens; made at the first call."""
     owner = workflow if scope == "workflow" else _account()
-    found = Case.objects.filter(workflow=owner, scope=scope).first()
-    if found is None:
-        with transaction.atomic():
-            Workflow.objects.select_for_update().get(pk=owner.pk)  # one maker at a time
-            assert owner.current is not None
-            found, _ = Case.objects.get_or_create(
-                workflow=owner, scope=scope, defaults={"version": owner.current, "created_at": timezone.now()}
-            )
+    return Case.objects.filter(workflow=owner, scope=scope).first() or make_holder(owner, scope)
+
+
+def make_holder(owner: Workflow, scope: str) -> Case:
+    """The holder, made unless it is there. One maker at a time, whose lock leaves the row's key alone: a firing that
+    has the holder's lock asks for the key as it commits, and would wait for a maker that waits for the holder."""
+    with transaction.atomic():
+        Workflow.objects.select_for_update(no_key=True).get(pk=owner.pk)
+        assert owner.current is not None
+        found, _ = Case.objects.get_or_create(
+            workflow=owner, scope=scope, defaults={"version": owner.current, "created_at": timezone.now()}
+        )
     return found
+
+
+def within_shared(net: Net, transition: Transition, scope: str) -> bool:
+    """Whether a transition touches places of this scope only, so that whoever shares them can fire it alone."""
+    arcs = (arc for arcs in transition.alternatives for arc in arcs)
+    places = {arc.place for arc in (*arcs, *transition.outputs, *transition.reads, *transition.inhibitors)}
+    return all(net.places[place].scope == scope for place in places | set(transition.resets))
 
 
 def enter(change: Change, holders: Holders) -> Change:

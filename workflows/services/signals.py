@@ -6,8 +6,9 @@ signal is not kept. A signal that must not be lost is a token in a shared place.
 moves nothing again. Next: `firing.py`.
 """
 
+import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,8 @@ from workflows.models import Case, Firing
 from workflows.services.firing import SIGNAL_KEY, fire_locked
 from workflows.services.journal import Entry, lock_case
 
-CASES_MAXIMUM = 10_000
+CASES_AT_ONCE = 1_000
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,22 @@ def signal(
         checked_text(idempotency_key, "idempotencyKey", 120)
     if workflow_id is not None:
         selectors.existing_workflow(workflow_id)
-        cases = selectors.cases_before_signal(workflow_id, name, CASES_MAXIMUM)
+        cases = _waiting(workflow_id, name)
     else:
-        cases = [_uuid(str(case_id))]
+        cases = iter([_uuid(str(case_id))])
     moved: list[Moved] = []
     for each in cases:
         about = Entry(Firing.FIRED, "", timezone.now(), data=given, triggered_by=triggered_by or f"signal:{name}"[:200])
         moved += _send(each, name, wanted, about, idempotency_key)
     return moved
+
+
+def _waiting(workflow_id: str, name: str) -> Iterator[uuid.UUID]:
+    """All cases with a token before the signal, in pages: there may be very many, and each is a transaction."""
+    after: selectors.Waiting | None = None
+    while page := selectors.cases_before_signal(workflow_id, name, CASES_AT_ONCE, after):
+        yield from (waiting.case_id for waiting in page)
+        after = page[-1]
 
 
 def _send(case_id: uuid.UUID, name: str, wanted: dict[str, Any], about: Entry, key: str | None) -> list[Moved]:
@@ -98,7 +108,8 @@ def _fire(case: Case, transition: Transition, token_id: str, about: Entry, key: 
     entry = Entry(about.kind, token_id, now, transition.id, about.data, about.triggered_by, unique)
     try:
         fire_locked(case, entry, {})
-    except NotEnabled:  # its outputs' expressions do not fit what the signal carries
+    except (NotEnabled, BadInput) as error:  # its outputs do not fit what the signal carries; the others' may
+        logger.warning("Token %s did not take the signal to %s: %s", token_id, transition.id, error)
         return False
     return True
 

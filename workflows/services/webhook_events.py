@@ -8,14 +8,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from workflows import outbox, selectors
 from workflows.models import OutboxEffect, WebhookCursor, WebhookSubscription
 from workflows.selectors import LogEntry
+from workflows.services.cascade import WAKE
 
 KIND = "webhook"
-PAGE = 500
-"""Entries looked through in one sweep."""
+PAGE, PAGES = 500, 20
+"""Entries looked through in one transaction, and how often in one sweep; the next goes on."""
 ATTEMPTS = 40
 """With the pauses of `effects.py` that is some three hours."""
 EFFECTS_KEPT = timedelta(days=30)
@@ -25,10 +27,21 @@ def tell_subscribers(now: datetime) -> int:
     """Write an effect for each new entry and subscription that go together; how many."""
     if not WebhookSubscription.objects.filter(enabled=True).exists():
         return 0
+    told = 0
+    for _ in range(PAGES):
+        looked, written = _tell_page(now)
+        told += written
+        if looked < PAGE:
+            break
+    return told
+
+
+def _tell_page(now: datetime) -> tuple[int, int]:
+    """Look through the next entries; how many these were, and the effects written."""
     with transaction.atomic():
         cursor = _held_cursor()
         if cursor is None:
-            return 0
+            return 0, 0
         subscriptions = list(WebhookSubscription.objects.filter(enabled=True).order_by("created_at", "id"))
         cursor.position = max(cursor.position, min((each.after for each in subscriptions), default=0))
         entries = _settled(cursor)
@@ -36,15 +49,21 @@ def tell_subscribers(now: datetime) -> int:
         OutboxEffect.objects.bulk_create(effects)
         outbox.dispatch_on_commit(effects)
         cursor.save()
-    return len(effects)
+    return len(entries), len(effects)
 
 
 def forget_effects(now: datetime) -> int:
-    """Drop effects of webhooks that ended long ago, some at a time: they belong to no case that would be archived."""
-    ended = (OutboxEffect.DONE, OutboxEffect.FAILED)
-    old = OutboxEffect.objects.filter(kind=KIND, state__in=ended, created_at__lt=now - EFFECTS_KEPT)
-    ids = list(old.order_by("created_at").values_list("pk", flat=True)[:PAGE])
-    return OutboxEffect.objects.filter(pk__in=ids).delete()[0] if ids else 0
+    """Drop effects that ended long ago and belong to no case that would be archived: those of webhooks, and the wakes
+    of what cases share. Some at a time; the next call goes on."""
+    ended = OutboxEffect.objects.filter(state__in=(OutboxEffect.DONE, OutboxEffect.FAILED))
+    old = ended.filter(Q(kind=KIND) | Q(kind=WAKE) & ~Q(case__scope=""), created_at__lt=now - EFFECTS_KEPT)
+    forgotten = 0
+    for _ in range(PAGES):
+        ids = list(old.order_by("created_at").values_list("pk", flat=True)[:PAGE])
+        forgotten += OutboxEffect.objects.filter(pk__in=ids).delete()[0] if ids else 0
+        if len(ids) < PAGE:
+            break
+    return forgotten
 
 
 def _held_cursor() -> WebhookCursor | None:
