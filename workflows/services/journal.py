@@ -39,9 +39,16 @@ class Entry:
 
 
 def lock_case(case_id: uuid.UUID) -> Case:
-    """The case, locked until the transaction ends; raises CaseArchived for one that can no longer change."""
+    """The case, locked until the transaction ends; raises CaseArchived for one that can no longer change.
+
+    Postgres joins a row it had to wait for with the version seen before: one that has moved to another version
+    meanwhile is not found, and so looked for again. It moves once for each new version, so this ends.
+    """
     locked = Case.objects.select_for_update(of=("self",)).select_related("version").defer("version__definition")
-    case = locked.get(pk=case_id)
+    case = locked.filter(pk=case_id).first()
+    while case is None:
+        Case.objects.only("pk").get(pk=case_id)  # raises if there is none
+        case = locked.filter(pk=case_id).first()
     if case.archived_at is not None:
         raise CaseArchived(str(case_id))
     return case

@@ -1,8 +1,11 @@
 """Running cases move to another version only where that is safe, wholly or not at all."""
 
+import threading
+import time
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 
 from tests.apps.workflows.conftest import together
 from tests.apps.workflows.renaming import RENAMED, in_review, migrate
@@ -169,6 +172,40 @@ def test_firing_and_migrating_at_once_never_mix_versions(papers: Workflow) -> No
     for token in tokens:
         assert Token.objects.get(pk=token.pk).place == "approved"
         assert selectors.fold_log(token.case_id) == selectors.stored_marking(token.case_id)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+def test_a_case_that_moves_while_its_lock_is_waited_for_is_fired_in_its_new_version(papers: Workflow) -> None:
+    token = in_review()
+    services.update_workflow("papers", RENAMED)
+    moved = threading.Event()
+
+    def act(number: int) -> Any:
+        if number == 1:
+            assert moved.wait(10)
+            return services.fire(str(token.pk), "approve")
+        with transaction.atomic():
+            migrate()
+            moved.set()
+            until_somebody_waits_for_a_lock()
+        return None
+
+    _, fired = together(2, act)
+    assert isinstance(fired, Token), fired
+    assert Case.objects.get(pk=token.case_id).version.number == 2
+    assert selectors.fold_log(token.case_id) == selectors.stored_marking(token.case_id)
+
+
+def until_somebody_waits_for_a_lock() -> None:
+    deadline = time.monotonic() + 10
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    with connection.cursor() as cursor:
+        while time.monotonic() < deadline:
+            cursor.execute(waiting)
+            if cursor.fetchone()[0]:
+                return
+            time.sleep(0.01)
+    raise AssertionError("nobody waits for the case's lock")
 
 
 def test_cases_are_moved_page_by_page_and_by_id(papers: Workflow) -> None:
