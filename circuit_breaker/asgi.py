@@ -14,7 +14,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "circuit_breaker.settings")
 http = get_asgi_application()  # loads the apps; everything below may use models
 
 from circuit_breaker.graphql.transport import GraphQLTransport  # noqa: E402
-from llm.consumers import UplinkConsumer  # noqa: E402
+from circuit_breaker.origin import header, origin_allowed  # noqa: E402
+from llm.consumers import ChatConsumer, UplinkConsumer  # noqa: E402
 
 
 async def _no_such_socket(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -22,9 +23,24 @@ async def _no_such_socket(scope: dict[str, Any], receive: Any, send: Any) -> Non
     await send({"type": "websocket.close"})
 
 
+_graphql, _chat = GraphQLTransport.as_asgi(), ChatConsumer.as_asgi()
+
+
+async def _ws(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """`/ws`: GraphQL for who names a subprotocol, the chat protocol for who names none."""
+    headers = scope["headers"]
+    if scope["subprotocols"]:
+        await _graphql(scope, receive, send)
+    elif origin_allowed(header(headers, b"origin"), header(headers, b"host") or ""):
+        await _chat(scope, receive, send)
+    else:
+        await _no_such_socket(scope, receive, send)
+
+
 sockets = URLRouter(
     [
-        re_path(r"^/?(graphql|ws)/?$", GraphQLTransport.as_asgi()),
+        re_path(r"^/?graphql/?$", _graphql),
+        re_path(r"^/?ws/?$", _ws),  # type: ignore[arg-type]
         re_path(r"^/?uplink/?$", UplinkConsumer.as_asgi()),
         re_path(r"", _no_such_socket),  # type: ignore[arg-type]
     ]

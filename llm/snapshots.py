@@ -3,7 +3,7 @@
 Only what can be used is in it: enabled providers with an address and, where needed, a key that opens, and their enabled
 models. When there is no such model at all, the sandbox stands in for every model of the catalogue, at list prices in
 play money, so that a fresh machine can do the product's main job. Decrypted keys exist in the result only: keep it in
-memory. Next file: `consumers.py`, which sends it.
+memory. Next file: `consumers/uplink.py`, which sends it.
 """
 
 import asyncio

@@ -135,6 +135,8 @@ class Call:
         self.gateway.metrics.count_call(record)
         self.tokens += record.usage.prompt_total + record.usage.completion_total
         self.cost_nano += record.cost_nano
+        if self.stream is not None:
+            self.stream.settle(record, self.cost_nano)
 
     def output_so_far(self) -> int:
         """Tokens of a whole answer nobody waited for: what the model usually writes, by the share of time it had."""

@@ -134,7 +134,7 @@ class Endpoint:
             return False
         wanted = exchange.fields.get(b"access-control-request-headers") or b"authorization, content-type"
         headers: Headers = [
-            (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+            (b"access-control-allow-methods", b"GET, POST, DELETE, OPTIONS"),
             (b"access-control-allow-headers", wanted),
             (b"access-control-max-age", b"600"),
         ]

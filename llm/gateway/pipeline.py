@@ -84,7 +84,7 @@ async def _attempt(call: Call, candidates: Sequence[Deployment], gateway: Gatewa
     failure: LlmError | None = None
     for deployment in candidates:
         for route in gateway.routes(deployment):  # the breaker skips here
-            if call.exchange.gone:
+            if _given_up(call):
                 raise Cancelled("The client hung up.")
             asked = call.deployment, call.route
             call.deployment, call.route = deployment, route
@@ -169,9 +169,14 @@ async def _with_images(call: Call, gateway: Gateway, crossing: Crossing, attempt
     if call.images is None:
         # In a task of its own: a conducted coroutine has none, and a time-out needs one.
         call.images = await asyncio.ensure_future(gateway.images.fetch(addresses))
-        if call.exchange.gone:
+        if _given_up(call):
             raise Cancelled("The client hung up.")
     return msgspec.structs.replace(attempt, images=call.images)
+
+
+def _given_up(call: Call) -> bool:
+    """Nobody wants the answer any more."""
+    return call.exchange.gone or (call.stream is not None and call.stream.cancelled)
 
 
 def _forget_traceback(error: BaseException | None) -> None:
@@ -186,7 +191,7 @@ async def _fail(call: Call, error: LlmError) -> None:
     gateway = call.gateway
     if call.exchange.ended:
         return
-    gone = isinstance(error, Cancelled)
+    gone = call.exchange.gone and isinstance(error, Cancelled)
     if call.attempts == 0:
         gateway.metrics.count_refused(error)
     elif call.operation.metered:
@@ -194,6 +199,6 @@ async def _fail(call: Call, error: LlmError) -> None:
     if call.stream is not None:
         call.stream.fail(error)
     if not gone and not call.exchange.started:
-        call.refuse(error)
+        call.refuse(streams.NOT_WANTED if isinstance(error, Cancelled) else error)
     elif not gone:
         call.exchange.abort()

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from llm.core import sse
 from llm.core.errors import InvalidRequest
+from llm.core.stream_wire import FORGOTTEN, Settled
 
 BLOCK_COST = 56
 """Bytes of memory a block takes beyond its own."""
@@ -36,7 +37,7 @@ class Forgotten(InvalidRequest):
             f"Events {after + 1} to {held_after} of stream {request_id} are no longer held. "
             f"Resume with after={held_after}, or send the request again.",
             "after",
-            "stream_events_forgotten",
+            FORGOTTEN,
         )
 
 
@@ -45,14 +46,17 @@ class Replay:
 
     __slots__ = (
         "blocks",
+        "cancel",
         "dropped",
         "ended",
         "first",
         "forgotten",
         "heard",
+        "operation",
         "owner",
         "readers",
         "request_id",
+        "settled",
         "size",
         "started_at",
         "store",
@@ -76,6 +80,12 @@ class Replay:
         """Called when there is more to read; whoever reads puts itself in and takes itself out."""
         self.tick: Callable[[float], None] | None = None
         """Called about once a second with the loop's time while the stream is live."""
+        self.operation = ""
+        """What was asked for: its name says on which wire the events are."""
+        self.cancel: Callable[[], None] | None = None
+        """Ends the stream before its time."""
+        self.settled: Settled | None = None
+        """What it came to, once it is on record."""
 
     def add(self, block: bytes) -> None:
         """Keep a block of whole events that goes out."""
@@ -96,7 +106,7 @@ class Replay:
         if self.ended:
             return
         self.ended = True
-        self.tick = None
+        self.tick = self.cancel = None
         if block:
             self.add(block)
         self.wake()

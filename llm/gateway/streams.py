@@ -9,8 +9,8 @@ back. Silence is filled with comments. The record is in the journal before the l
 
 import time
 
-from billing.core.usage import Outcome
-from llm.core import sse
+from billing.core.usage import CallRecord, Outcome
+from llm.core import sse, stream_wire
 from llm.core.errors import InvalidRequest, LlmError, ProviderBroken, ProviderTimeout
 from llm.core.operations import StreamDecoder
 from llm.gateway.call import CLIENT_GONE, Call
@@ -21,13 +21,15 @@ AFTER_DONE_SECONDS = 1.0
 """How long a provider may keep a connection busy after it has said that it is done."""
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 STREAM_HEADERS = b"cache-control: no-cache\r\nx-accel-buffering: no\r\n"
-EVENT_IDS = b"x-circuit-breaker-event-ids"
+EVENT_IDS = stream_wire.EVENT_IDS.encode()
+SETTLED = stream_wire.SETTLED.encode()
 SWITCH = {b"1": True, b"true": True, b"0": False, b"false": False}
 UNATTENDED_LIMIT = 1_000
 """Streams of one worker that go on without their client; the next one is cancelled at once."""
 HUNG_UP = InvalidRequest(
-    "The client that started this stream has hung up, so it was cancelled.", None, "stream_cancelled"
+    "The client that started this stream has hung up, so it was cancelled.", None, stream_wire.CANCELLED
 )
+NOT_WANTED = InvalidRequest("The stream was cancelled as asked for.", None, stream_wire.CANCELLED)
 
 
 async def relay(call: Call, gateway: Gateway, types: tuple[bytes, ...]) -> None:
@@ -69,6 +71,8 @@ class Relay:
         "_paused",
         "_replay",
         "_reply",
+        "_settled",
+        "cancelled",
         "decoder",
         "unattended",
     )
@@ -80,7 +84,9 @@ class Relay:
         wanted = exchange.fields.get(EVENT_IDS)
         self.decoder: StreamDecoder | None = None
         """Of the attempt under way."""
-        self._numbered = False if wanted is None else _switch(wanted)
+        self._numbered = False if wanted is None else _switch(wanted, stream_wire.EVENT_IDS)
+        settled = exchange.fields.get(SETTLED)
+        self._settled = False if settled is None else _switch(settled, stream_wire.SETTLED)
         self._call = call
         self._exchange = exchange
         self._gateway = gateway
@@ -91,10 +97,14 @@ class Relay:
         self._paused = False
         self.unattended = False
         """The client has gone, and may come back."""
+        self.cancelled = False
+        """Somebody who may read the stream wants no more of it."""
         self._alone_since = 0.0
         self._overhead_us = call.overhead_us()
         self._replay = gateway.replays.open(call.request_id, call.owner)
+        self._replay.operation = call.operation.name
         self._replay.tick = self._tick
+        self._replay.cancel = self.cancel
         if self._numbered:
             exchange.on_disconnect = self._hang_up
 
@@ -132,7 +142,7 @@ class Relay:
 
     def failure(self, error: LlmError) -> bytes:
         """The event that says it."""
-        said = HUNG_UP if isinstance(error, Cancelled) else error
+        said = (NOT_WANTED if self.cancelled else HUNG_UP) if isinstance(error, Cancelled) else error
         if self.decoder is None:
             return self._call.operation.error_event(said)
         return self.decoder.failure(said)
@@ -143,8 +153,28 @@ class Relay:
         self._wait_no_longer()
         if exchange.started and not exchange.ended:
             exchange.write(sse.numbered(last, self._number)[0] if self._numbered else last)
+            if self._settled and self._replay.settled is not None:
+                exchange.write(stream_wire.settled_event(self._replay.settled))
             exchange.end()
         self._replay.end(last)
+
+    def settle(self, record: CallRecord, cost_nano: int) -> None:
+        """The call is on record: what it came to, for whoever asks."""
+        self._replay.settled = stream_wire.Settled(
+            record.provider,
+            record.model,
+            record.outcome,
+            record.usage,
+            cost_nano,
+            record.price is None,
+            record.estimated,
+        )
+
+    def cancel(self) -> None:
+        """End it: the provider is cancelled, what had come is settled, and whoever reads is told."""
+        self.cancelled = True
+        if self._call.reply is not None:
+            self._call.reply.cancel()
 
     def _forward(self, data: bytes) -> None:
         decoder = self.decoder
@@ -232,10 +262,10 @@ class Relay:
         self._reply.resume()
 
 
-def _switch(wanted: bytes) -> bool:
+def _switch(wanted: bytes, name: str) -> bool:
     value = SWITCH.get(wanted.lower())
     if value is None:
-        raise InvalidRequest(f"`{EVENT_IDS.decode()}` must be 1 or 0.", EVENT_IDS.decode())
+        raise InvalidRequest(f"`{name}` must be 1 or 0.", name)
     return value
 
 

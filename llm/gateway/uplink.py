@@ -44,7 +44,7 @@ ACK_SECONDS = 60.0
 OBSERVE_SECONDS = 1.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 3.0
 REFUSED_FOR_GOOD = frozenset({4007, 4008, 4009, 4010})
-"""Close codes of `llm/consumers.py` that sending the same again would not change."""
+"""Close codes of `llm/consumers/uplink.py` that sending the same again would not change."""
 MOST_IN_A_ROW = 10
 """Records set aside without one booked between: then the control plane is at fault, and the journal waits for it."""
 MAX_WAITING = 10_000

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from contextlib import ExitStack
+from itertools import chain
 from types import TracebackType
 from typing import Any
 
@@ -46,7 +47,10 @@ class Subscription:
         self._send({"id": "1", "type": "subscribe", "payload": {"query": query, "variables": variables}})
         # A ping is answered after the subscribe before it was taken in: from here on no event may be missed.
         self._send({"type": "ping"})
-        assert json.loads(self._socket.recv(timeout=10))["type"] == "pong"
+        early: list[str | bytes] = []
+        while json.loads(told := self._socket.recv(timeout=10))["type"] != "pong":
+            early.append(told)  # what had happened before it subscribed
+        self._early = early
         self._thread = threading.Thread(target=self._collect, daemon=True)
         self._thread.start()
 
@@ -71,8 +75,10 @@ class Subscription:
         self._socket.send(json.dumps(message))
 
     def _collect(self) -> None:
-        for raw in self._socket:
+        for raw in chain(self._early, self._socket):
             message = json.loads(raw)
+            if message["type"] == "complete":
+                return
             assert message["type"] == "next", message
             (event,) = message["payload"]["data"].values()
             self.events.append(event)

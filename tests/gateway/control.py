@@ -182,7 +182,7 @@ class Control:
         return True
 
     async def _lease(self, socket: ServerConnection, message: LeaseAsk | LeaseReturn | LeaseState) -> None:
-        """With the real keeper, as `llm/consumers.py` does."""
+        """With the real keeper, as `llm/consumers/uplink.py` does."""
         now, name = time.monotonic(), self._names[socket]
         if isinstance(message, LeaseState):
             self.keeper.join(name, socket, message, now)

@@ -22,8 +22,9 @@ from django.utils import timezone
 from billing.core.keys import ApiKeySettings, Limits
 from billing.models import Call, DailyUsage
 from billing.services import create_key, revoke_key
-from llm import consumers, services, snapshots
+from llm import services, snapshots
 from llm.consumers import UplinkConsumer
+from llm.consumers import uplink as consumers
 from llm.core.snapshot import Snapshot
 from llm.core.uplink import (
     SUBPROTOCOL,

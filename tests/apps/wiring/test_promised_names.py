@@ -19,11 +19,9 @@ PROMISED = Path(__file__).parent / "promised.graphql"
 EXPORTED = Path(__file__).parents[3] / "docs" / "schema.graphql"
 NOT_YET: set[str] = {
     "CostUpdate",
-    "LLMStreamEvent",
     "Mutation.createRule",
     "Mutation.deleteRule",
     "Mutation.evaluateRule",
-    "Mutation.llmChatCompletion",
     "Mutation.triggerPlaceAgents",
     "Mutation.updateRule",
     "Query.rule",
@@ -31,7 +29,6 @@ NOT_YET: set[str] = {
     "Query.workflowRules",
     "Subscription.agentExecutionStream",
     "Subscription.costUpdates",
-    "Subscription.llmStream",
 }
 """Promised and not served yet. Take a name out with the change that serves it."""
 
