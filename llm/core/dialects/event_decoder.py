@@ -5,6 +5,8 @@ band, and an event of another shape than the wire's is `ProviderBroken`, whateve
 `openai_errors.py`.
 """
 
+from abc import ABC, abstractmethod
+
 import msgspec
 
 from billing.core.pricing import Usage
@@ -17,7 +19,7 @@ WRONG = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, AttributeError
 """What comes of members of another shape than a wire's."""
 
 
-class EventDecoder:
+class EventDecoder(ABC):
     """See `translation.DeltaDecoder`."""
 
     __slots__ = ("_cutter", "_provider", "_secret", "done", "error", "usage")
@@ -45,9 +47,9 @@ class EventDecoder:
         except WRONG:
             raise broken(self._provider, data) from None
 
+    @abstractmethod
     def _read(self, data: bytes, found: list[Delta]) -> None:
         """What one event says, into `found`. May raise any of WRONG."""
-        raise NotImplementedError
 
     def _events(self, block: bytes) -> list[Delta]:
         found: list[Delta] = []

@@ -4,10 +4,12 @@ Each operation says what it notes of a block and holds back of it (`_pass`). An 
 finished with one. Next file: `choices.py`.
 """
 
+from abc import ABC, abstractmethod
+
 from llm.core import sse
 
 
-class PassedEvents:
+class PassedEvents(ABC):
     """The half of a `StreamDecoder` that knows nothing of any wire."""
 
     __slots__ = ("_cutter",)
@@ -26,6 +28,6 @@ class PassedEvents:
             return b""
         return self._pass(rest.rstrip(b"\r\n") + b"\n\n")
 
+    @abstractmethod
     def _pass(self, block: bytes) -> bytes:
         """What of a block of whole events goes to the client now."""
-        raise NotImplementedError
