@@ -199,7 +199,7 @@ def alive(pid: int) -> bool:
     """Whether a process runs; a zombie nobody has waited for does not count."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter where it ends between the open and the read
         return False
     except NotADirectoryError:
         os.kill(pid, 0)
