@@ -24,6 +24,7 @@ GROUPS = {
         ("Firings", "bolt", "workflows_firing"),
         ("Effects", "outbox", "workflows_outboxeffect"),
         ("Actions of places", "touch_app", "workflows_placeaction"),
+        ("Stored rules", "rule", "workflows_storedrule"),
         ("Incoming webhooks", "call_received", "workflows_incomingwebhook"),
         ("Outgoing webhooks", "call_made", "workflows_webhooksubscription"),
     ],

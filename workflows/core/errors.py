@@ -12,6 +12,9 @@
     ├── UnknownTransition      UNKNOWN_TRANSITION
     ├── WorkflowExists         WORKFLOW_EXISTS         the id is taken by another definition
     ├── VersionConflict        VERSION_CONFLICT        the workflow has another version than the caller expected
+    ├── RuleNotFound           RULE_NOT_FOUND
+    ├── RuleExists             RULE_EXISTS             the id is taken by another stored rule
+    ├── RuleConflict           RULE_CONFLICT           the stored rule has another version than the caller expected
     ├── NotSound               NOT_SOUND               the analysis proved something wrong; `details.findings`
     ├── NotEnabled             NOT_ENABLED             `details.reasons` says why, each with a kind
     ├── TokenConflict          TOKEN_CONFLICT          another firing was faster, or the expected version is gone
@@ -132,6 +135,32 @@ class VersionConflict(WorkflowError):
         super().__init__(
             f"Workflow {workflow_id!r} is at version {current}, not {expected}; read it again before you change it.",
             workflowId=workflow_id,
+            expectedVersion=expected,
+            version=current,
+        )
+
+
+class RuleNotFound(WorkflowError):
+    code = "RULE_NOT_FOUND"
+
+    def __init__(self, rule_id: str) -> None:
+        super().__init__(f"There is no stored rule {rule_id[:200]!r}; query `rules` lists them.", ruleId=rule_id[:200])
+
+
+class RuleExists(WorkflowError):
+    code = "RULE_EXISTS"
+
+    def __init__(self, rule_id: str) -> None:
+        super().__init__(f"There is a stored rule {rule_id!r} already; `updateRule` changes it.", ruleId=rule_id)
+
+
+class RuleConflict(WorkflowError):
+    code = "RULE_CONFLICT"
+
+    def __init__(self, rule_id: str, expected: int, current: int) -> None:
+        super().__init__(
+            f"Stored rule {rule_id!r} is at version {current}, not {expected}; read it again before you change it.",
+            ruleId=rule_id,
             expectedVersion=expected,
             version=current,
         )

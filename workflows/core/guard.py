@@ -7,9 +7,9 @@
     {"type": "And", "rules": [...]}   {"type": "Or", "rules": [...]}   {"type": "Not", "rule": {...}}
     {"type": "Expression", "expression": "data.score > 7 && tokens.all(t, t.data.ok)"}  (see expressions.py)
 
-A string names one of the definition's own `rules`. A field is a dotted path into the token's data; `metadata.` and
-`data.` as first step choose explicitly. A rule sees the tokens as they lie in their places: data handed in with a
-firing cannot talk a guard round. Evaluation never raises.
+A string names one of the definition's own `rules`, among them copies of stored ones. A field is a dotted path into the
+token's data; `metadata.` and `data.` as first step choose explicitly. A rule sees the tokens as they lie in their
+places: data handed in with a firing cannot talk a guard round. Evaluation never raises.
 """
 
 from collections.abc import Mapping
@@ -80,7 +80,9 @@ def parse_rule(written: Any, path: str, depth: int = 0, stored: Mapping[str, Rul
         if stored and written in stored:
             return stored[written]
         raise BadDefinition(
-            path, f"there is no stored rule {written!r}; write the rule itself, e.g. {_EXAMPLE}, or leave it out"
+            path,
+            f"there is no stored rule {written!r}; store it (`createRule`), write the rule itself, e.g. {_EXAMPLE}, "
+            "or leave it out",
         )
     if not isinstance(written, Mapping):
         raise BadDefinition(path, f"a rule is an object such as {_EXAMPLE}, not {type(written).__name__}")

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from workflows.core.errors import BadDefinition, BadInput
-from workflows.core.guard import Rule, parse_rule
+from workflows.core.guard import Rule
+from workflows.core.named_rules import parse_named_rules
 from workflows.core.net import Net, Place, Step, Transition
 from workflows.core.payload import checked_object
 from workflows.core.transitions import ReadTransition, read_transition, with_id
@@ -128,14 +129,11 @@ def _places(written: Any) -> dict[str, Place]:
 
 
 def _rules(written: Any) -> dict[str, Rule]:
-    """The definition's stored rules; one may name those before it."""
+    """The definition's own rules by name; they may name each other."""
     given = read_object(written, "rules")
     if len(given) > MAXIMUM_RULES:
         raise BadDefinition("rules", f"has {len(given)} entries; at most {MAXIMUM_RULES} are accepted")
-    rules: dict[str, Rule] = {}
-    for name, rule in given.items():
-        rules[name] = parse_rule(rule, f"rules.{name}", stored=rules)
-    return rules
+    return parse_named_rules(given)
 
 
 def _check_choices(net: Net, found: list[ReadTransition]) -> None:

@@ -1,7 +1,7 @@
 """Tables of the workflow engine, written by `services` and `outbox` only.
 
-`engine` holds definitions, cases, tokens, the log, the outbox and the archive; `tasks` what waits for people;
-`webhooks` who calls us and whom we call.
+`engine` holds definitions, cases, tokens, the log, the outbox and the archive; `rules` what conditions may name;
+`tasks` what waits for people; `webhooks` who calls us and whom we call.
 """
 
 from workflows.models.engine import (
@@ -17,6 +17,7 @@ from workflows.models.engine import (
     Workflow,
     WorkflowVersion,
 )
+from workflows.models.rules import RuleTag, StoredRule
 from workflows.models.tasks import HumanTask
 from workflows.models.webhooks import IncomingWebhook, WebhookCursor, WebhookReceipt, WebhookSubscription
 
@@ -30,6 +31,8 @@ __all__ = [
     "IncomingWebhook",
     "OutboxEffect",
     "PlaceAction",
+    "RuleTag",
+    "StoredRule",
     "Token",
     "TokenChange",
     "WebhookCursor",

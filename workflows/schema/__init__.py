@@ -8,15 +8,16 @@ from workflows.schema.mutations import Mutation as TokenMutation
 from workflows.schema.nats import NatsMutation, NatsQuery
 from workflows.schema.pnml import PnmlMutation, PnmlQuery
 from workflows.schema.queries import Query as TokenQuery
+from workflows.schema.rules import RuleMutation, RuleQuery
 from workflows.schema.subscriptions import Subscription
 from workflows.schema.webhooks import WebhookMutation, WebhookQuery
 
 
-class Query(TokenQuery, CaseQuery, TaskQuery, AnalysisQuery, PnmlQuery, WebhookQuery, NatsQuery):
+class Query(TokenQuery, CaseQuery, TaskQuery, AnalysisQuery, PnmlQuery, WebhookQuery, NatsQuery, RuleQuery):
     """Every query of the workflow engine."""
 
 
-class Mutation(TokenMutation, CaseMutation, TaskMutation, PnmlMutation, WebhookMutation, NatsMutation):
+class Mutation(TokenMutation, CaseMutation, TaskMutation, PnmlMutation, WebhookMutation, NatsMutation, RuleMutation):
     """Every mutation of the workflow engine."""
 
 

@@ -170,7 +170,7 @@ def _net(arguments: dict[str, Any]) -> Net:
     if (definition is None) == (workflow_id is None):
         raise BadInput("definition", "give either a definition or a workflowId")
     if definition is not None:
-        return compile_definition(definition_of(definition)).net
+        return compile_definition(selectors.with_stored_rules(definition_of(definition))).net
     assert workflow_id is not None
     row = selectors.existing_workflow(workflow_id)
     assert row.current is not None

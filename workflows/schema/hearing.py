@@ -7,6 +7,7 @@ from typing import Any
 
 import graphene
 
+from workflows import selectors
 from workflows.core.analysis.findings import Finding, findings
 from workflows.core.analysis.report import analyse
 from workflows.core.analysis.verdict import Limits
@@ -48,7 +49,7 @@ def heard(definition: dict[str, Any], asked: Any) -> tuple[Finding, ...]:
     policy = getattr(asked, "value", asked)
     if policy == "off":
         return ()
-    found = findings(analyse(compile_definition(definition).net, limits=AT_CREATION))
+    found = findings(analyse(compile_definition(selectors.with_stored_rules(definition)).net, limits=AT_CREATION))
     wrong = [each for each in found if each.proved]
     if policy == "refuse" and wrong:
         raise NotSound([{"kind": each.kind, "message": each.message, "trace": list(each.trace)} for each in wrong])

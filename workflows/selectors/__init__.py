@@ -2,7 +2,7 @@
 
 `rows` finds workflows and tokens, `markings` answers what may fire and proves that the log and the token rows agree,
 `log` reads the log for live views and case pages, `cases` answers for whole cases, `archive` reads old ones,
-`pictures` gathers what a picture shows, `human_tasks` finds what waits for people.
+`rules` finds stored rules, `pictures` gathers what a picture shows, `human_tasks` finds what waits for people.
 """
 
 from workflows.selectors.archive import archived_effects, archived_tokens, plain
@@ -78,6 +78,7 @@ from workflows.selectors.rows import (
     workflow,
     workflows,
 )
+from workflows.selectors.rules import existing_rule, rule, rules, rules_of_workflow, with_stored_rules
 from workflows.selectors.webhooks import incoming_webhooks, webhook_subscription, webhook_subscriptions, webhooks
 
 __all__ = [
@@ -105,6 +106,7 @@ __all__ = [
     "due_tasks",
     "effects_of_case",
     "existing_case",
+    "existing_rule",
     "existing_task",
     "existing_token",
     "existing_workflow",
@@ -132,6 +134,9 @@ __all__ = [
     "read_log",
     "refused_ends",
     "return_of",
+    "rule",
+    "rules",
+    "rules_of_workflow",
     "shared_cases",
     "shared_counts",
     "stored_marking",
@@ -149,6 +154,7 @@ __all__ = [
     "webhook_subscriptions",
     "webhooks",
     "why_not_enabled",
+    "with_stored_rules",
     "workflow",
     "workflows",
     "written_transitions",

@@ -14,6 +14,7 @@ from django.utils import timezone
 from workflows.core.errors import BadDefinition, VersionConflict, WorkflowExists, WorkflowNotFound
 from workflows.core.notation import compile_definition
 from workflows.models import Workflow, WorkflowVersion
+from workflows.selectors import with_stored_rules
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
@@ -24,7 +25,7 @@ def create_workflow(definition: Mapping[str, Any]) -> Workflow:
     The same definition under the same id once more returns what is there. Raises BadDefinition with the path of the
     fault, WorkflowExists if the id belongs to another definition.
     """
-    compiled = compile_definition(definition)
+    compiled = compile_definition(with_stored_rules(definition))
     workflow_id = compiled.definition.get("id")
     if workflow_id is None:
         workflow_id = str(uuid.uuid4())
@@ -59,7 +60,7 @@ def update_workflow(
 
     Raises WorkflowNotFound, BadDefinition with the path of the fault, VersionConflict.
     """
-    compiled = compile_definition({**definition, "id": workflow_id})
+    compiled = compile_definition(with_stored_rules({**definition, "id": workflow_id}))
     if definition.get("id") not in (None, workflow_id):
         raise BadDefinition("id", f"must be {workflow_id!r} or missing: a workflow keeps its id")
     kept = {key: value for key, value in compiled.definition.items() if key != "id"}

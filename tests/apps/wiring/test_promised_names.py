@@ -19,14 +19,7 @@ PROMISED = Path(__file__).parent / "promised.graphql"
 EXPORTED = Path(__file__).parents[3] / "docs" / "schema.graphql"
 NOT_YET: set[str] = {
     "CostUpdate",
-    "Mutation.createRule",
-    "Mutation.deleteRule",
-    "Mutation.evaluateRule",
     "Mutation.triggerPlaceAgents",
-    "Mutation.updateRule",
-    "Query.rule",
-    "Query.rules",
-    "Query.workflowRules",
     "Subscription.agentExecutionStream",
     "Subscription.costUpdates",
 }

@@ -175,7 +175,7 @@ FAULTS: dict[str, tuple[Any, str]] = {
     ),
     "rule by name": (
         with_transition(fromPlaces=["draft"], toPlace="done", conditions=["is_ready"]),
-        "transitions[2].conditions[0]: there is no stored rule 'is_ready'; write the rule itself, "
+        "transitions[2].conditions[0]: there is no stored rule 'is_ready'; store it (`createRule`), write the rule itself, "
         'e.g. {"type": "FieldExists", "field": "document"}, or leave it out',
     ),
     "rule with a misspelt key": (
