@@ -58,7 +58,9 @@ class PlaceAgentConfig(models.Model):
     auto_transition = models.CharField(
         max_length=200, blank=True, default="", help_text="Fired with the token when the agent is done."
     )
-    schedule = models.JSONField(default=dict, blank=True, help_text="initialDelaySeconds.")
+    schedule = models.JSONField(
+        default=dict, blank=True, help_text="initialDelaySeconds, intervalSeconds, maxExecutions; empty: once, at once."
+    )
     retry_config = models.JSONField(
         default=dict, blank=True, help_text="maxAttempts (3), backoffSeconds (2, doubled each time), retryOnErrors."
     )

@@ -64,8 +64,10 @@ class Schedule(Definition, frozen=True):
     """When a place's agent runs, counted from the token's arrival."""
 
     initial_delay_seconds: Annotated[float, Meta(ge=0, le=365 * DAY_SECONDS)] = 0
-    interval_seconds: Annotated[float, Meta(gt=0)] | None = None
-    max_executions: Annotated[int, Meta(ge=1)] | None = None
+    interval_seconds: Annotated[float, Meta(ge=1, le=365 * DAY_SECONDS)] | None = None
+    """From the end of a run to the next, while the token stays where it is; none: one run."""
+    max_executions: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    """Runs of one arrival, also those that the trigger conditions let pass by; more than one needs an interval."""
 
 
 class RetryConfig(Definition, frozen=True):
@@ -134,12 +136,11 @@ def parse_provider(value: Any) -> LlmProvider:
 
 
 def check_schedule(schedule: Schedule) -> None:
-    """Raise NotSupported for what no timer can do yet: anything but a run at once, once."""
-    if schedule.initial_delay_seconds:
-        raise NotSupported("schedule.initialDelaySeconds", "delayed runs are not available yet; leave it out or 0.")
-    for name, given in (("intervalSeconds", schedule.interval_seconds), ("maxExecutions", schedule.max_executions)):
-        if given is not None:
-            raise NotSupported(f"schedule.{name}", "repeated runs are not available yet; leave this field out.")
+    """Raise BadDefinition for a number of runs that nothing would ever reach."""
+    if (schedule.max_executions or 1) > 1 and schedule.interval_seconds is None:
+        raise BadDefinition(
+            "schedule.maxExecutions", "more than one run needs schedule.intervalSeconds, the time between two of them."
+        )
 
 
 def plain(part: Definition) -> dict[str, Any]:

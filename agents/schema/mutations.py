@@ -8,6 +8,7 @@ from graphene.types.inputobjecttype import InputObjectTypeContainer
 from graphene.utils.str_converters import to_camel_case
 
 from agents import models, services
+from agents.core.errors import BadDefinition
 from agents.schema.types import Agent, AgentExecution, PlaceAgentConfig
 from workflows.schema.scalars import JSON
 
@@ -47,9 +48,13 @@ class AgentDefinitionInput(graphene.InputObjectType):
 
 
 class AgentScheduleInput(graphene.InputObjectType):
-    initial_delay_seconds = graphene.Float()
-    interval_seconds = graphene.Float()
-    max_executions = graphene.Int()
+    """Left out: once, at once."""
+
+    initial_delay_seconds = graphene.Float(description="From the token's arrival to the first run.")
+    interval_seconds = graphene.Float(
+        description="From the end of a run to the next, at least 1, while the token stays; left out: one run."
+    )
+    max_executions = graphene.Int(description="Runs of one arrival at most; left out: no bound.")
 
 
 class AgentRetryConfigInput(graphene.InputObjectType):
@@ -125,10 +130,41 @@ class ExecuteAgent(graphene.Mutation):
         return services.execute_agent(input["agent_id"], input.get("input_data"), input.get("token_id"))
 
 
+class TriggerPlaceAgentsInput(graphene.InputObjectType):
+    token_id = graphene.String(required=True)
+    place_id = graphene.String(description="Refuse if the token lies elsewhere.")
+
+
+class TriggerPlaceAgents(graphene.Mutation):
+    """Let the agents of a token's place run now: those enabled whose trigger conditions hold.
+
+    The answer has their executions; a run that is asked for already and not over stands in place of another.
+    """
+
+    class Arguments:
+        input = TriggerPlaceAgentsInput()
+        token_id = graphene.String(description="Instead of the input.")
+
+    Output = graphene.NonNull(graphene.List(graphene.NonNull(AgentExecution)))
+
+    @staticmethod
+    def mutate(
+        root: object,
+        info: graphene.ResolveInfo,
+        input: Mapping[str, Any] | None = None,  # noqa: A002
+        token_id: str | None = None,
+    ) -> list[models.AgentExecution]:
+        if (input is None) == (token_id is None):
+            raise BadDefinition("tokenId", "give either the input or a tokenId.")
+        given = input or {"token_id": token_id}
+        return services.trigger_place_agents(given["token_id"], given.get("place_id"))
+
+
 class Mutation(graphene.ObjectType):
     create_agent = CreateAgent.Field()
     create_place_agent_config = CreatePlaceAgentConfig.Field()
     execute_agent = ExecuteAgent.Field()
+    trigger_place_agents = TriggerPlaceAgents.Field()
 
 
 def _api_names(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Writes of the agents app, one transaction each: `definitions` of agents and where they work, `executions`."""
+"""Writes of the agents app, one transaction each: `definitions` of agents and where they work, `executions`,
+`triggering` of those at a token's place."""
 
 from agents.services.definitions import (
     check_agent,
@@ -11,6 +12,7 @@ from agents.services.definitions import (
     update_place_agent_config,
 )
 from agents.services.executions import execute_agent, run, settle_abandoned
+from agents.services.triggering import trigger_place_agents
 
 __all__ = [
     "check_agent",
@@ -22,6 +24,7 @@ __all__ = [
     "execute_agent",
     "run",
     "settle_abandoned",
+    "trigger_place_agents",
     "update_agent",
     "update_place_agent_config",
 ]

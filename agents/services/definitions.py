@@ -179,6 +179,7 @@ def _check_place(place: definition.Placing) -> None:
 
 def _attach(config: PlaceAgentConfig) -> None:
     retry = definition.parse(definition.RetryConfig, config.retry_config, "retryConfig")
+    schedule = definition.parse(definition.Schedule, config.schedule, "schedule")
     workflows.attach_action(
         config.place_id,
         KIND,
@@ -186,6 +187,9 @@ def _attach(config: PlaceAgentConfig) -> None:
         workflow_id=config.workflow_id or None,
         enabled=config.enabled,
         max_attempts=retry.max_attempts + CRASH_ATTEMPTS,
+        delay_seconds=schedule.initial_delay_seconds,
+        every_seconds=schedule.interval_seconds,
+        most_runs=schedule.max_executions,
     )
 
 

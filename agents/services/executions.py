@@ -43,7 +43,7 @@ def execute_agent(agent_id: str, input_data: Any = None, token_id: str | None = 
     the workflow engine's TokenNotFound, BadInput.
     """
     agent = selectors.require_agent(agent_id)
-    token = _view_of(token_id) if token_id else None
+    token = view_of(token_id) if token_id else None
     given = checked_object(input_data, "inputData") if input_data is not None else dict(token.data) if token else {}
     _compose(agent, None, given, token)  # refuses now what would fail later
     with transaction.atomic():
@@ -126,7 +126,7 @@ def _first_execution(effect: EffectRun) -> AgentExecution | None:
         raise EffectFailed(f"The agent configuration {effect.reference!r} was deleted before its agent could run.")
     if effect.token is None:
         raise EffectFailed(f"The agent configuration {effect.reference!r} needs a token, and the effect has none.")
-    if not config.enabled or not _conditions_hold(config, effect.token):
+    if not config.enabled or not conditions_hold(config, effect.token):
         return None
     execution, _ = AgentExecution.objects.get_or_create(
         effect_id=effect.id,
@@ -236,7 +236,8 @@ def _compose(
     )
 
 
-def _conditions_hold(config: PlaceAgentConfig, token: TokenView) -> bool:
+def conditions_hold(config: PlaceAgentConfig, token: TokenView) -> bool:
+    """Whether the configuration's agent is to run for the token as it is."""
     rules = [parse_rule(written, "triggerConditions") for written in config.trigger_conditions]
     return all(evaluate(rule, token.data, token.metadata).passed for rule in rules)
 
@@ -247,7 +248,8 @@ def _token_of(effect: EffectRun) -> TokenView | None:
     return TokenView(**given) if effect.token is None and given else effect.token
 
 
-def _view_of(token_id: str) -> TokenView:
+def view_of(token_id: str) -> TokenView:
+    """The token as the engine's handlers see one. Raises TokenNotFound, CaseArchived."""
     row = workflow_selectors.existing_token(token_id)
     return TokenView(
         id=str(row.pk),

@@ -194,6 +194,11 @@ class PlaceAction(models.Model):
     reference = models.CharField(max_length=200, help_text="What the kind's handler looks up, e.g. an agent's id.")
     enabled = models.BooleanField(default=True)
     max_attempts = models.PositiveSmallIntegerField(default=5)
+    delay_seconds = models.FloatField(default=0, help_text="From the arrival to the first run.")
+    every_seconds = models.FloatField(
+        null=True, blank=True, help_text="From the end of a run to the next, while the token stays; empty: one run."
+    )
+    most_runs = models.PositiveIntegerField(null=True, blank=True, help_text="For one arrival; empty: no bound.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

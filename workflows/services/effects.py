@@ -26,6 +26,7 @@ from workflows.core.payload import checked_object, checked_text
 from workflows.models import Case, Firing, OutboxEffect, Token
 from workflows.services.firing import EFFECT_KEY, fire_locked
 from workflows.services.journal import append, lock_case
+from workflows.services.schedules import next_run
 from workflows.services.step_ends import ERROR_LENGTH, entry_of, fail_step, hand_in, hand_in_again
 
 COMPLETED: Final = "completed"
@@ -36,6 +37,7 @@ FENCED: Final = "fenced"
 
 OUTCOMES = ("ok", "failed", "timeout", "cancelled", WAITING)
 USUAL = Retries()
+UNDER_WAY = OutboxEffect.UNDER_WAY
 _HELD = (OutboxEffect.RUNNING, OutboxEffect.WAITING)
 """States in which the newest attempt may still report."""
 
@@ -47,9 +49,11 @@ def enqueue(
     token_id: str | None = None,
     *,
     max_attempts: int = 5,
+    once: bool = False,
 ) -> str:
     """Ask for an effect directly, for a token or for none; returns its id.
 
+    `once`: the id of the same effect of the token's visit, if one is asked for already and not over.
     Raises TokenNotFound, NotEnabled (the token was consumed), BadInput.
     """
     checked_text(kind, "kind", 50)
@@ -73,6 +77,10 @@ def enqueue(
                 raise NotEnabled(kind, [reason], tokenId=token_id)
             effect.token, effect.case_id, effect.place = token, token.case_id, token.place
             effect.entered_seq = token.entered_seq
+            same = OutboxEffect.objects.filter(token=token, entered_seq=token.entered_seq, state__in=UNDER_WAY)
+            waiting = same.filter(kind=kind, reference=reference).order_by("created_at").first() if once else None
+            if waiting is not None:
+                return str(waiting.pk)
         effect.save(force_insert=True)
         outbox.dispatch_on_commit([effect])
     return str(effect.pk)
@@ -112,6 +120,8 @@ def complete(effect_id: str, attempt: int, result: EffectResult) -> str:
             elif case is not None and token is not None:
                 effect.error = _book(case, effect, token, EffectResult(data, metadata, result.fire), now)
         effect.save(update_fields=["result", "finished_at", "error", "state", "lease_until"])
+        if case is not None and outcome == COMPLETED:
+            next_run(case, effect, now)
     return outcome
 
 
@@ -138,6 +148,7 @@ def fail(effect_id: str, attempt: int, message: str, *, retryable: bool, retry_a
             entry = entry_of(Firing.EFFECT_FAILED, effect, now, {"error": effect.error, "kind": effect.kind})
             append(case, replace(entry, idempotency_key=f"{EFFECT_KEY}{effect.pk}:failed:{attempt}"), Change((), ()))
             fail_step(case, effect, now)
+            next_run(case, effect, now)
     return effect.state
 
 

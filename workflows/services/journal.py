@@ -19,6 +19,7 @@ from workflows.core.net import Step
 from workflows.core.payload import checked_object
 from workflows.models import Case, Firing, OutboxEffect, PlaceAction, Token, TokenChange
 from workflows.services.life import life_after
+from workflows.services.schedules import first_run
 from workflows.services.shared import Holders, split
 
 SUB_WORKFLOW, RETURN, CANCEL = "workflow", "return", "cancel"
@@ -175,7 +176,15 @@ def _effects_of_places(case: Case, arrived: list[TokenValue], now: datetime) -> 
         if wish.workflow_id in (None, case.workflow_id)
     ]
     return [
-        _effect(case, token, now, kind=wish.kind, reference=wish.reference, max_attempts=wish.max_attempts)
+        _effect(
+            case,
+            token,
+            now,
+            kind=wish.kind,
+            reference=wish.reference,
+            max_attempts=wish.max_attempts,
+            **first_run(wish, now),
+        )
         for token in arrived
         for wish in wishes
         if wish.place == token.place
@@ -237,15 +246,9 @@ def _engine_effect(case: Case, now: datetime, kind: str, reference: str, payload
 
 
 def _effect(case: Case, token: TokenValue, now: datetime, **more: Any) -> OutboxEffect:
+    usual: dict[str, Any] = {"available_at": now, "dispatched_at": now, "created_at": now}
     return OutboxEffect(
-        case=case,
-        token_id=uuid.UUID(token.id),
-        entered_seq=token.entered,
-        place=token.place,
-        available_at=now,
-        dispatched_at=now,
-        created_at=now,
-        **more,
+        case=case, token_id=uuid.UUID(token.id), entered_seq=token.entered, place=token.place, **(usual | more)
     )
 
 

@@ -17,10 +17,14 @@ def attach_action(
     workflow_id: str | None = None,
     enabled: bool = True,
     max_attempts: int = 5,
+    delay_seconds: float = 0,
+    every_seconds: float | None = None,
+    most_runs: int | None = None,
 ) -> PlaceAction:
     """From now on each token arriving at this place (of one workflow, or of any) gets an effect of this kind.
 
-    Attaching the same again changes `enabled` and `max_attempts`. Raises WorkflowNotFound, UnknownPlace, BadInput.
+    After `delay_seconds`, and again `every_seconds` after each end while the token stays, `most_runs` in all. Attaching
+    the same again changes these, `enabled` and `max_attempts`. Raises WorkflowNotFound, UnknownPlace, BadInput.
     """
     checked_text(place, "place")
     checked_text(kind, "kind", 50)
@@ -37,7 +41,13 @@ def attach_action(
             place=place,
             kind=kind,
             reference=reference,
-            defaults={"enabled": enabled, "max_attempts": max_attempts},
+            defaults={
+                "enabled": enabled,
+                "max_attempts": max_attempts,
+                "delay_seconds": delay_seconds,
+                "every_seconds": every_seconds,
+                "most_runs": most_runs,
+            },
         )
     return action
 
