@@ -61,6 +61,11 @@ class Call(models.Model):
     attempts = models.IntegerField("attempt", default=1, help_text="In the call's own row: so many were made.")
     call = models.UUIDField(null=True, help_text="Of an attempt that another one followed: the call it belongs to.")
     overhead_us = models.BigIntegerField(default=0)
+    position = models.BigIntegerField(
+        null=True,
+        editable=False,
+        help_text="In the order of booking, without gaps; empty: booked before they were drawn.",
+    )
 
     class Meta:
         ordering = ["-finished_at"]
@@ -70,13 +75,22 @@ class Call(models.Model):
             models.Index(fields=["model", "-finished_at"], name="billing_call_model"),
             models.Index(fields=["user", "-finished_at"], name="billing_call_user"),
             models.Index(fields=["project", "-finished_at"], name="billing_call_project"),
+            models.Index(fields=["user", "position"], name="billing_call_user_position"),
             models.Index(fields=["request_id"], name="billing_call_request"),
             models.Index(fields=["origin"], name="billing_call_origin", condition=~models.Q(origin="")),
             models.Index(fields=["call"], name="billing_call_attempts", condition=models.Q(call__isnull=False)),
         ]
+        constraints = [models.UniqueConstraint(fields=["position"], name="billing_call_position_once")]
 
     def __str__(self) -> str:
         return f"{self.model} {self.id}"
+
+
+class LedgerEnd(models.Model):
+    """One row: the position of the last call booked. Whoever books holds its lock, so positions are drawn and become
+    visible in the same order."""
+
+    position = models.BigIntegerField(default=0)
 
 
 class DailyUsage(models.Model):

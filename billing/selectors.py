@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet, Sum
 
 from billing.core.budget import PERIODS, BudgetSettings, period_at
 from billing.core.errors import BadInput
-from billing.models import ApiKey, Budget, Call, DailyUsage, KeyVersion
+from billing.models import ApiKey, Budget, Call, DailyUsage, KeyVersion, LedgerEnd
 
 TREND_DAYS = 30
 """How far back the trend goes when no start is given."""
@@ -148,6 +148,27 @@ def names_used(field: str) -> list[str]:
     return list(
         DailyUsage.objects.exclude(**{field: ""}).order_by(field).values_list(field, flat=True).distinct()[:500]
     )
+
+
+def ledger_end() -> int:
+    """The position of the last call booked; 0 before the first."""
+    return LedgerEnd.objects.values_list("position", flat=True).first() or 0
+
+
+def calls_after(user: str | None, position: int, most: int) -> list[Call]:
+    """At most so many calls booked after the position, of one user or of all, in the order of booking."""
+    calls = Call.objects.filter(position__gt=position).order_by("position")
+    return list((calls if user is None else calls.filter(user=user))[:most])
+
+
+def tokens_read(call: Call) -> int:
+    """From the provider's cache or not."""
+    return sum(getattr(call, name) for name in PROMPT_COLUMNS)
+
+
+def tokens_written(call: Call) -> int:
+    """Hidden thinking included."""
+    return sum(getattr(call, name) for name in ANSWER_COLUMNS)
 
 
 def list_keys() -> QuerySet[ApiKey]:

@@ -16,7 +16,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 
 from billing.core.usage import CallRecord
-from billing.models import NAME, ApiKey, Call, DailyUsage
+from billing.models import NAME, ApiKey, Call, DailyUsage, LedgerEnd
 
 ATTEMPTS = 5
 """A clash means another connection booked one of the same ids meanwhile; the next attempt sees it."""
@@ -73,9 +73,26 @@ def _book_new(calls: dict[uuid.UUID, Call]) -> None:
     known = set(Call.objects.filter(pk__in=list(calls)).values_list("pk", flat=True))
     # In the order of their ids: two bookings of overlapping batches then wait for each other instead of deadlocking.
     new = sorted((call for key, call in calls.items() if key not in known), key=lambda call: call.pk)
+    if not new:
+        return
+    last = _draw_positions(len(new))
+    for position, call in enumerate(new, start=last - len(new) + 1):
+        call.position = position
     Call.objects.bulk_create(new, batch_size=500)
     _raise_rollups(fold(new))
     _note_use(new)
+
+
+def _draw_positions(count: int) -> int:
+    """The last of so many positions. Locks the ledger's end until the transaction is over: the next booking waits."""
+    table = LedgerEnd._meta.db_table
+    statement = (
+        f'INSERT INTO "{table}" ("id", "position") VALUES (1, %s) ON CONFLICT ("id") '  # noqa: S608 - a name of ours
+        f'DO UPDATE SET "position" = "{table}"."position" + excluded."position" RETURNING "position"'
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [count])
+        return int(cursor.fetchone()[0])
 
 
 def _note_use(calls: Sequence[Call]) -> None:

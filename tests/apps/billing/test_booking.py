@@ -91,6 +91,7 @@ def test_booked_call_keeps_every_field_of_its_record() -> None:
         "attempts": 2,
         "call": None,
         "overhead_us": 150,
+        "position": 1,
     }
 
 
