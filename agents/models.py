@@ -91,6 +91,8 @@ class AgentExecution(models.Model):
         TIMEOUT = "TIMEOUT", "timed out"
         CANCELLED = "CANCELLED", "cancelled"
 
+    OPEN = (Status.PENDING, Status.RUNNING)
+
     id = models.CharField(primary_key=True, max_length=64, default=new_id, editable=False)
     effect_id = models.CharField(max_length=64, unique=True)
     agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="executions")
@@ -133,3 +135,22 @@ class AgentExecution(models.Model):
         if self.started_at is None or self.completed_at is None:
             return None
         return int((self.completed_at - self.started_at).total_seconds() * 1000)
+
+
+class AgentExecutionEvent(models.Model):
+    """How an execution was after a change of its status; they are numbered from 1 and never change."""
+
+    execution = models.ForeignKey(AgentExecution, on_delete=models.CASCADE, related_name="events", db_index=False)
+    seq = models.PositiveIntegerField()
+    status = models.CharField(max_length=10, choices=AgentExecution.Status.choices)
+    attempt = models.PositiveIntegerField()
+    retry_count = models.PositiveIntegerField()
+    error_message = models.TextField(blank=True, default="")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("execution", "seq")
+        constraints = [models.UniqueConstraint(fields=["execution", "seq"], name="execution_event_once")]
+
+    def __str__(self) -> str:
+        return f"{self.execution_id} {self.seq} {self.status}"

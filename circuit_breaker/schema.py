@@ -20,7 +20,9 @@ class Mutation(agents.schema.Mutation, workflows.schema.Mutation, llm.schema.Mut
     """Everything that can be changed."""
 
 
-class Subscription(workflows.schema.Subscription, llm.schema.Subscription, billing.schema.Subscription):
+class Subscription(
+    agents.schema.Subscription, workflows.schema.Subscription, llm.schema.Subscription, billing.schema.Subscription
+):
     """Everything that can be followed, over graphql-transport-ws on /graphql."""
 
 

@@ -9,6 +9,7 @@
     ├── MappingFailed        MAPPING_FAILED          a mapping is malformed or its path leads nowhere
     ├── AgentNotFound        AGENT_NOT_FOUND
     ├── ConfigNotFound       PLACE_AGENT_CONFIG_NOT_FOUND
+    ├── ExecutionNotFound    AGENT_EXECUTION_NOT_FOUND
     ├── AgentInUse           AGENT_IN_USE
     └── ModelCallFailed      MODEL_CALL_FAILED       the gateway or the model did not answer; says whether to try again
 
@@ -98,6 +99,13 @@ class AgentNotFound(AgentError):
 
     def __init__(self, agent_id: str) -> None:
         super().__init__(f"There is no agent {agent_id!r}; query `agents` lists them.", agentId=agent_id)
+
+
+class ExecutionNotFound(AgentError):
+    code = "AGENT_EXECUTION_NOT_FOUND"
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(f"There is no agent execution {execution_id[:200]!r}.", executionId=execution_id[:200])
 
 
 class ConfigNotFound(AgentError):

@@ -1,5 +1,5 @@
 """Writes of the agents app, one transaction each: `definitions` of agents and where they work, `executions`,
-`triggering` of those at a token's place."""
+`triggering` of those at a token's place; `progress` notes what becomes of them."""
 
 from agents.services.definitions import (
     check_agent,

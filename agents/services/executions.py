@@ -19,6 +19,7 @@ from agents import gateway, selectors
 from agents.core import definition, loop, mapping, prompt
 from agents.core.errors import AgentError, MappingFailed, ModelCallFailed
 from agents.models import Agent, AgentExecution, PlaceAgentConfig
+from agents.services import progress
 from agents.services.definitions import CRASH_ATTEMPTS, KIND
 from billing.core.pricing import NANO
 from workflows import outbox
@@ -29,7 +30,6 @@ from workflows.core.guard import evaluate, parse_rule
 from workflows.core.payload import checked_object
 
 Status = AgentExecution.Status
-OPEN = (Status.PENDING, Status.RUNNING)
 SETTLE_BATCH = 1000
 """Open executions looked at in one go, the oldest first; the rest waits for the next."""
 REQUEST_IDS_KEPT = 100
@@ -53,7 +53,7 @@ def execute_agent(agent_id: str, input_data: Any = None, token_id: str | None = 
             payload={"token": asdict(token) | {"data": {}} if token else None},
             max_attempts=definition.RetryConfig().max_attempts + CRASH_ATTEMPTS,
         )
-        return AgentExecution.objects.create(
+        execution = AgentExecution.objects.create(
             effect_id=effect_id,
             agent=agent,
             input_data=given,
@@ -61,6 +61,8 @@ def execute_agent(agent_id: str, input_data: Any = None, token_id: str | None = 
             workflow_id=token.workflow_id if token else "",
             place_id=token.place if token else "",
         )
+        progress.note(execution)
+    return execution
 
 
 def run(effect: EffectRun) -> EffectResult:
@@ -73,7 +75,7 @@ def run(effect: EffectRun) -> EffectResult:
         if execution.output_data is None:
             execution = _call(execution, effect, token)
         result = _result(execution, token)
-        AgentExecution.objects.filter(pk=execution.pk, status=Status.FAILED).update(status=Status.COMPLETED)
+        progress.change(AgentExecution.objects.filter(pk=execution.pk, status=Status.FAILED), status=Status.COMPLETED)
         return result
     except ModelCallFailed as failure:
         raise _failed_call(execution, effect, failure) from failure
@@ -86,13 +88,16 @@ def settle_abandoned() -> int:
 
     Needed where nobody came back to say so: each attempt's worker died, or the token had gone before a retry.
     """
-    oldest = AgentExecution.objects.filter(status__in=OPEN).order_by("created_at")
+    oldest = AgentExecution.objects.filter(status__in=AgentExecution.OPEN).order_by("created_at")
     effects = dict(oldest.values_list("effect_id", "pk")[:SETTLE_BATCH])
     settled = 0
     for effect_id, state, error in outbox.ended_without_result(effects):
         failed = state == "failed"
-        settled += AgentExecution.objects.filter(pk=effects[effect_id], status__in=OPEN).update(
-            status=Status.FAILED if failed else Status.CANCELLED, error_message=error, completed_at=timezone.now()
+        settled += progress.change(
+            AgentExecution.objects.filter(pk=effects[effect_id], status__in=AgentExecution.OPEN),
+            status=Status.FAILED if failed else Status.CANCELLED,
+            error_message=error,
+            completed_at=timezone.now(),
         )
     return settled
 
@@ -109,6 +114,7 @@ def _begin(effect: EffectRun) -> AgentExecution | None:
             execution.error_message = "The agent configuration was deleted before its agent was done."
             execution.status, execution.completed_at = Status.CANCELLED, timezone.now()
             execution.save()
+            progress.note(execution)
             return execution
         if execution.attempt > effect.attempt:
             raise EffectFailed(f"Attempt {effect.attempt} came after attempt {execution.attempt} had begun.")
@@ -116,6 +122,7 @@ def _begin(effect: EffectRun) -> AgentExecution | None:
         execution.started_at, execution.completed_at = execution.started_at or timezone.now(), None
         execution.request_ids = [*execution.request_ids, _request_id(effect)][-REQUEST_IDS_KEPT:]
         execution.save()
+        progress.note(execution)
     return execution
 
 
@@ -128,7 +135,7 @@ def _first_execution(effect: EffectRun) -> AgentExecution | None:
         raise EffectFailed(f"The agent configuration {effect.reference!r} needs a token, and the effect has none.")
     if not config.enabled or not conditions_hold(config, effect.token):
         return None
-    execution, _ = AgentExecution.objects.get_or_create(
+    execution, made = AgentExecution.objects.get_or_create(
         effect_id=effect.id,
         defaults={
             "agent_id": config.agent_id,
@@ -138,6 +145,8 @@ def _first_execution(effect: EffectRun) -> AgentExecution | None:
             "place_id": effect.token.place,
         },
     )
+    if made:
+        progress.note(execution)
     return execution
 
 
@@ -160,7 +169,8 @@ def _call(execution: AgentExecution, effect: EffectRun, token: TokenView | None)
 def _store(execution: AgentExecution, answer: loop.Answer) -> AgentExecution:
     """Book the answer, unless another attempt has booked one: then that one counts."""
     nano = None if answer.cost_usd is None else int(answer.cost_usd * NANO)
-    AgentExecution.objects.filter(pk=execution.pk).exclude(status=Status.COMPLETED).update(
+    progress.change(
+        AgentExecution.objects.filter(pk=execution.pk).exclude(status=Status.COMPLETED),
         status=Status.COMPLETED,
         output_data=answer.output,
         reply_text=answer.text,
@@ -203,15 +213,18 @@ def _failed_call(execution: AgentExecution, effect: EffectRun, failure: ModelCal
     if wait is None:
         status = Status.TIMEOUT if failure.kind == "timeout" else Status.FAILED
         return _end(execution, effect, status, str(failure))
-    _mine(execution, effect).update(
-        status=Status.PENDING, error_message=str(failure), retry_count=execution.retry_count + 1
+    progress.change(
+        _mine(execution, effect),
+        status=Status.PENDING,
+        error_message=str(failure),
+        retry_count=execution.retry_count + 1,
     )
     return EffectFailed(str(failure), retryable=True, retry_after=wait)
 
 
 def _end(execution: AgentExecution, effect: EffectRun, status: str, message: str) -> EffectFailed:
     """Close the execution as failed. Returns what to raise."""
-    _mine(execution, effect).update(status=status, error_message=message, completed_at=timezone.now())
+    progress.change(_mine(execution, effect), status=status, error_message=message, completed_at=timezone.now())
     return EffectFailed(message)
 
 

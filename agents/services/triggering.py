@@ -6,6 +6,7 @@ from django.db.models import Q
 from agents.core import definition
 from agents.core.errors import BadDefinition
 from agents.models import AgentExecution, PlaceAgentConfig
+from agents.services import progress
 from agents.services.definitions import CRASH_ATTEMPTS, KIND
 from agents.services.executions import conditions_hold, view_of
 from workflows import services as workflows
@@ -36,7 +37,7 @@ def _execution(config: PlaceAgentConfig, token: TokenView) -> AgentExecution:
     effect_id = workflows.enqueue(
         KIND, config.pk, token_id=token.id, max_attempts=retry.max_attempts + CRASH_ATTEMPTS, once=True
     )
-    execution, _ = AgentExecution.objects.get_or_create(
+    execution, made = AgentExecution.objects.get_or_create(
         effect_id=effect_id,
         defaults={
             "agent": config.agent,
@@ -46,4 +47,6 @@ def _execution(config: PlaceAgentConfig, token: TokenView) -> AgentExecution:
             "place_id": token.place,
         },
     )
+    if made:
+        progress.note(execution)
     return execution
