@@ -51,24 +51,30 @@ MAX_REQUESTS = 256
 BUSY = b'{"errors":[{"message":"The server is busy. Try again in a second.","extensions":{"code":"UNAVAILABLE"}}]}'
 
 
+MAX_EVENT_STREAMS = 2_000
+"""Requests for server-sent events, which may stay open for days and hold no thread meanwhile."""
+
+
 class Bounded:
-    """`inner`, for at most MAX_REQUESTS at a time."""
+    """`inner`, for at most MAX_REQUESTS requests at a time, and MAX_EVENT_STREAMS streams of events besides."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
-        self._in_work = 0
+        self._in_work = {MAX_REQUESTS: 0, MAX_EVENT_STREAMS: 0}
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if self._in_work >= MAX_REQUESTS:
+        streams = (header(scope.get("headers", []), b"accept") or "").startswith("text/event-stream")
+        most = MAX_EVENT_STREAMS if streams else MAX_REQUESTS
+        if self._in_work[most] >= most:
             headers = [(b"content-type", b"application/json"), (b"retry-after", b"1")]
             await send({"type": "http.response.start", "status": 503, "headers": headers})
             await send({"type": "http.response.body", "body": BUSY})
             return
-        self._in_work += 1
+        self._in_work[most] += 1
         try:
             await self._inner(scope, receive, send)
         finally:
-            self._in_work -= 1
+            self._in_work[most] -= 1
 
 
 application = ProtocolTypeRouter({"http": Bounded(http), "websocket": sockets})

@@ -3,7 +3,8 @@
 Run as `python -m circuit_breaker.server`. Plain Daphne (`daphne circuit_breaker.asgi:application`) serves the same
 application, but keeps request bodies, unread socket messages and unsent output without limit. Bounds here: a body over
 MAX_BODY is cut off with 413; a socket whose client sends faster than it is served is dropped at MAX_UNREAD bytes;
-`send` to a socket waits while its client does not read, and after STALLED_SECONDS the socket is dropped.
+`send` to a socket, or of a part of a streamed answer, waits while its client does not read, and after STALLED_SECONDS
+the connection is dropped.
 """
 
 import argparse
@@ -32,10 +33,47 @@ STALLED_SECONDS = 30.0
 TOO_LARGE = b'{"errors":[{"message":"The body is larger than 2 MiB.","extensions":{"code":"PAYLOAD_TOO_LARGE"}}]}'
 
 
+@implementer(IPushProducer)
 class BoundedRequest(WebRequest):
-    """An HTTP request whose body ends the connection when it outgrows MAX_BODY, announced or not."""
+    """An HTTP request whose body ends the connection when it outgrows MAX_BODY, announced or not; and whose streamed
+    answer knows when its client does not read."""
 
     _received = 0
+    drained: asyncio.Event | None = None
+    """Of an answer sent in parts. Twisted clears and sets it as its send buffer fills and empties."""
+
+    def streaming(self) -> asyncio.Event:
+        """From the first part of an answer on."""
+        if self.drained is None:
+            self.drained = asyncio.Event()
+            self.drained.set()
+            self.registerProducer(self, True)
+        return self.drained
+
+    def finish(self) -> None:
+        if self.drained is not None:
+            self.unregisterProducer()
+        super().finish()
+
+    def drop(self) -> None:
+        """End the connection, whatever is still to be sent."""
+        if self.channel is not None:
+            self.channel.abortConnection()
+
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+        if self.drained is not None:
+            self.drained.clear()
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        if self.drained is not None:
+            self.drained.set()
+
+    def stopProducing(self) -> None:  # noqa: N802
+        self.resumeProducing()
+
+    def connectionLost(self, reason: Any) -> None:  # noqa: N802
+        self.resumeProducing()
+        super().connectionLost(reason)
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
         super().gotLength(length)
@@ -111,9 +149,14 @@ class BoundedSocket(WebSocketProtocol):
 
 
 class BoundedServer(Server):
-    """Daphne's server, whose `send` on a socket waits for the client."""
+    """Daphne's server, whose `send` on a socket or of a part of an answer waits for the client."""
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        if isinstance(protocol, BoundedRequest) and message.get("more_body") and not protocol.finished:
+            try:
+                await asyncio.wait_for(protocol.streaming().wait(), STALLED_SECONDS)
+            except TimeoutError:
+                protocol.drop()
         if message["type"] != "websocket.send" or not isinstance(protocol, BoundedSocket):
             await super().handle_reply(protocol, message)
             return

@@ -1,9 +1,9 @@
-"""GraphQL over WebSocket: the graphql-transport-ws protocol (enisdenn/graphql-ws, PROTOCOL.md), on /graphql and /ws.
+"""GraphQL over WebSocket on /graphql and /ws: `graphql-transport-ws`, and `graphql-ws` for older clients (`wires.py`).
 
 Several operations run at once on one socket, each its own task; `complete` from the client or the end of the socket
 cancels the task, which closes the subscription's generator. A client that reads slowly slows its own operations down:
 `send` waits for it, and the server gives it up after a while (`server.py`). Errors of the protocol close the socket
-with the protocol's code. Next: `execution.py`.
+with the newer protocol's code. Next: `execution.py`.
 """
 
 import asyncio
@@ -28,10 +28,10 @@ from circuit_breaker.graphql.execution import (
     results,
     run,
 )
+from circuit_breaker.graphql.wires import MODERN, WIRES, chosen
 from circuit_breaker.origin import header, origin_allowed
 from circuit_breaker.requests import new_request_id
 
-SUBPROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10
 OPENING_SECONDS = 2
 """How long the socket's other messages wait for a subscription to begin; after that both go on at once."""
@@ -68,6 +68,7 @@ class GraphQLTransport(AsyncWebsocketConsumer):
 
     def __init__(self) -> None:
         super().__init__()
+        self._wire = MODERN
         self._acknowledged = False
         self._closed = False
         self._executing = asyncio.Semaphore(MAX_EXECUTING)
@@ -79,12 +80,14 @@ class GraphQLTransport(AsyncWebsocketConsumer):
         if not origin_allowed(header(headers, b"origin"), header(headers, b"host") or ""):
             await self.close()  # before accept: HTTP 403
             return
-        if SUBPROTOCOL not in self.scope["subprotocols"]:
+        wire = chosen(self.scope["subprotocols"])
+        if wire is None:
             self._closed = True
             await self.accept()
-            await self.close(NO_SUBPROTOCOL, f"Subprotocol not acceptable: use {SUBPROTOCOL}")
+            await self.close(NO_SUBPROTOCOL, f"Subprotocol not acceptable: use {' or '.join(WIRES)}")
             return
-        await self.accept(SUBPROTOCOL)
+        self._wire = wire
+        await self.accept(wire.subprotocol)
         self._init_timer = asyncio.get_running_loop().call_later(INIT_SECONDS, self._init_timed_out)
 
     async def disconnect(self, code: int) -> None:
@@ -100,10 +103,10 @@ class GraphQLTransport(AsyncWebsocketConsumer):
             return
         try:
             message = _message(text_data)
-            handle = _HANDLERS.get(message["type"])
-            if handle is None:
+            command = self._wire.commands.get(message["type"])
+            if command is None:
                 raise _Close(BAD_MESSAGE, f"Invalid message type {message['type'][:40]!r}")
-            await handle(self, message)
+            await _HANDLERS[command](self, message)
         except _Close as closing:
             self._closed = True
             await self.close(closing.code, str(closing)[:120])
@@ -127,13 +130,15 @@ class GraphQLTransport(AsyncWebsocketConsumer):
         if not self._acknowledged:
             raise _Close(UNAUTHORIZED, "Unauthorized")
         identifier = _identifier(message)
-        if identifier in self._tasks:
+        if self._wire.legacy:
+            await self._on_complete(message)
+        elif identifier in self._tasks:
             raise _Close(DUPLICATE, f"Subscriber for {identifier} already exists")
         if "payload" not in message:
             raise _Close(BAD_MESSAGE, "A subscribe message needs a payload")
         if len(self._tasks) >= MAX_OPERATIONS:
             refused = TooManyOperations(f"{MAX_OPERATIONS} operations are open on this socket: complete one first.")
-            await self._send({"id": identifier, "type": "error", "payload": refusal(refused, "")["errors"]})
+            await self._send(self._error(identifier, refusal(refused, "")["errors"]))
             return
         opened = asyncio.Event()
         self._tasks[identifier] = asyncio.create_task(self._operate(identifier, message["payload"], opened))
@@ -145,6 +150,10 @@ class GraphQLTransport(AsyncWebsocketConsumer):
         task = self._tasks.pop(_identifier(message), None)
         if task is not None:
             task.cancel()
+
+    async def _on_terminate(self, message: dict[str, Any]) -> None:
+        self._closed = True
+        await self.close()
 
     async def _operate(self, identifier: str, payload: object, opened: asyncio.Event) -> None:
         """One operation from subscribe to complete. Whoever cancels it tells the client nothing more about it."""
@@ -161,7 +170,7 @@ class GraphQLTransport(AsyncWebsocketConsumer):
                 async with self._executing:
                     await self._next(identifier, await execute(operation, context))
         except Exception as error:  # noqa: BLE001 - refused, or its source broke: `refusal` logs what is not to be shown
-            last = {"id": identifier, "type": "error", "payload": refusal(error, request_id)["errors"]}
+            last = self._error(identifier, refusal(error, request_id)["errors"])
         finally:
             opened.set()
             live = self._tasks.get(identifier) is asyncio.current_task()
@@ -180,7 +189,10 @@ class GraphQLTransport(AsyncWebsocketConsumer):
                 await self._next(identifier, result)
 
     async def _next(self, identifier: str, result: Result) -> None:
-        await self._send({"id": identifier, "type": "next", "payload": result})
+        await self._send({"id": identifier, "type": self._wire.result, "payload": result})
+
+    def _error(self, identifier: str, errors: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"id": identifier, "type": "error", "payload": self._wire.error(errors)}
 
     async def _send(self, message: dict[str, Any]) -> None:
         await self.send(text_data=json.dumps(message, separators=(",", ":"), ensure_ascii=False, default=str))
@@ -191,11 +203,12 @@ class GraphQLTransport(AsyncWebsocketConsumer):
 
 
 _HANDLERS = {
-    "connection_init": GraphQLTransport._on_init,
+    "init": GraphQLTransport._on_init,
     "ping": GraphQLTransport._on_ping,
     "pong": GraphQLTransport._on_pong,
     "subscribe": GraphQLTransport._on_subscribe,
     "complete": GraphQLTransport._on_complete,
+    "terminate": GraphQLTransport._on_terminate,
 }
 
 

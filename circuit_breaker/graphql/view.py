@@ -1,4 +1,5 @@
-"""GraphQL over HTTP: `POST /graphql` and `POST /` execute, a browser's `GET` gets GraphiQL, anything else is 405.
+"""GraphQL over HTTP: `POST /graphql` and `POST /` execute, a browser's `GET` gets GraphiQL, anything else is 405; who
+accepts `text/event-stream` gets its results as events (`sse.py`), also by `GET` with the request in the query string.
 
 The body is JSON whatever its content type says, because `curl -d '{"query": …}'` says form data. A list of requests is
 a batch, answered in order, at most MAX_BATCH. A request that is not executed is 400 (413 too large, 403 foreign page)
@@ -12,6 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import method_decorator
@@ -19,6 +21,7 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 from graphql import OperationType
 
+from circuit_breaker.graphql import sse
 from circuit_breaker.graphql.errors import PayloadTooLarge, RequestRefused
 from circuit_breaker.graphql.execution import REFUSALS, Result, prepare, read_request, refusal, run
 from circuit_breaker.origin import origin_allowed
@@ -38,18 +41,20 @@ class GraphQLView(View):
 
     http_method_names = ["get", "head", "post", "options"]
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         origin = request.headers.get("origin")
         if not origin_allowed(origin, request.get_host()):
             return self._refused(PermissionDenied(), status=403)
-        response: HttpResponse = super().dispatch(request, *args, **kwargs)  # type: ignore[assignment]
+        response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
         patch_vary_headers(response, ["Origin", "Accept"])
         if origin is not None:
             response["Access-Control-Allow-Origin"] = origin
             response["Access-Control-Expose-Headers"] = "x-request-id"
         return response
 
-    def get(self, request: HttpRequest) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponseBase:
+        if sse.wanted(request):
+            return self._streamed_get(request)
         if "text/html" not in request.headers.get("accept", ""):
             return self._only_post()
         page = render(request, "circuit_breaker/graphiql.html")
@@ -67,9 +72,11 @@ class GraphQLView(View):
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self._only_post()
 
-    def post(self, request: HttpRequest) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponseBase:
         try:
             payload = _decoded(_body(request))
+            if sse.wanted(request):
+                return self._streamed(payload)
             if not isinstance(payload, list):
                 return self._answer(*self._execute(payload))
             if not 0 < len(payload) <= MAX_BATCH:
@@ -83,10 +90,26 @@ class GraphQLView(View):
         try:
             operation = prepare(read_request(payload), request_id)
             if operation.kind is OperationType.SUBSCRIPTION:
-                raise RequestRefused("Subscriptions run over a WebSocket: /graphql, subprotocol graphql-transport-ws.")
+                raise RequestRefused(
+                    "Subscriptions run over a WebSocket (/graphql, subprotocol graphql-transport-ws) or as server-sent "
+                    "events (Accept: text/event-stream)."
+                )
         except REFUSALS as error:
             return refusal(error, request_id), 400
         return run(operation, self.request, request_id), 200
+
+    def _streamed_get(self, request: HttpRequest) -> HttpResponseBase:
+        """A query or subscription in the query string; a mutation is not for GET, which others may repeat."""
+        try:
+            asked = {name: request.GET[name] for name in ("query", "operationName") if name in request.GET}
+            variables = request.GET.get("variables") or "null"
+            payload = {**asked, "variables": _decoded(variables.encode())}
+            return self._streamed(payload, may_change=False)
+        except RequestRefused as error:
+            return self._refused(error, error.status)
+
+    def _streamed(self, payload: object, may_change: bool = True) -> HttpResponseBase:
+        return sse.stream(read_request(payload), self.request, may_change)
 
     def _only_post(self) -> HttpResponse:
         response = self._refused(RequestRefused("GraphQL is served by POST; a browser gets GraphiQL by GET."), 405)

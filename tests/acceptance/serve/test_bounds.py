@@ -5,6 +5,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import httpx
@@ -78,6 +79,66 @@ def test_answers_nobody_reads_do_not_fill_the_memory(product: Running) -> None:
             seen.append(memory_of(product.pid("control")) - before)
             assert seen[-1] < 100_000_000, "the server keeps what nobody reads"
         assert alive(product), "others are served meanwhile"
+
+
+def test_events_nobody_reads_do_not_fill_the_memory(product: Running) -> None:
+    """The same as server-sent events: three clients ask for a hundred megabytes each and read nothing."""
+    data = f'{{ text: "{"x" * 60_000}" }}'
+    create = f'mutation {{ createToken(input: {{workflowId: "software_deployment", data: {data}}}) {{ id }} }}'
+    for _ in range(20):
+        answer = httpx.post(f"{product.control_url}/graphql", json=[{"query": create}] * 10, timeout=30)
+        assert all("errors" not in each for each in answer.json())
+    shown = " ".join(f"d{n}: data" for n in range(8))
+    query = f'subscription {{ workflowEvents(workflowId: "software_deployment", after: "0") {{ {shown} }} }}'
+    body = json.dumps({"query": query}).encode()
+    head = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nContent-Length: %d\r\n\r\n"
+    before = memory_of(product.pid("control"))
+    with ExitStack() as open_sockets:
+        for _ in range(3):
+            client = open_sockets.enter_context(socket.create_connection(address(product), timeout=5))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.sendall(head % len(body) + body)
+            assert b"200 OK" in client.recv(256)
+        seen = [0]
+        while len(seen) < 25 or seen[-1] - seen[-20] > 1_000_000:  # until it has not grown for two seconds
+            time.sleep(0.1)
+            seen.append(memory_of(product.pid("control")) - before)
+            assert seen[-1] < 150_000_000, "the server keeps what nobody reads"
+        assert alive(product), "others are served meanwhile"
+
+
+def test_events_arrive_as_they_happen_and_resume(product: Running) -> None:
+    """Followed by server-sent events, left, and followed further: nothing is lost between."""
+    query = """subscription ($after: String) { workflowEvents(workflowId: "document_review", after: $after) {
+      position tokenId } }"""
+    create = 'mutation { createToken(input: {workflowId: "document_review"}) { id } }'
+
+    def made() -> str:
+        answer = httpx.post(f"{product.control_url}/graphql", json={"query": create})
+        return str(answer.json()["data"]["createToken"]["id"])
+
+    def follow(after: str | None) -> AbstractContextManager[httpx.Response]:
+        asked = {"query": query, "variables": {"after": after}}
+        accept = {"accept": "text/event-stream"}
+        return httpx.stream("POST", f"{product.control_url}/graphql", json=asked, headers=accept, timeout=10)
+
+    def event(lines: Iterator[str]) -> dict[str, str]:
+        data = next(line for line in lines if line.startswith("data: "))
+        told: dict[str, str] = json.loads(data[6:])["data"]["workflowEvents"]
+        return told
+
+    with follow(None) as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == ":", "the comment that says the subscription has begun"
+        first = made()
+        told = event(lines)
+        assert told["tokenId"] == first
+    missed = [made(), made()]
+    with follow(told["position"]) as stream:
+        lines = stream.iter_lines()
+        assert [event(lines)["tokenId"] for _ in missed] == missed
+        third = made()
+        assert event(lines)["tokenId"] == third
 
 
 def frame(message: dict[str, object]) -> bytes:

@@ -236,7 +236,7 @@ async def test_after_a_protocol_error_nothing_more_is_done() -> None:
         assert Watched.opened == 0
 
 
-@pytest.mark.parametrize("protocols", [[], ["graphql-ws"], ["soap"]])
+@pytest.mark.parametrize("protocols", [[], ["graphql"], ["soap"]])
 async def test_another_subprotocol_is_closed_with_a_reason(protocols: list[str]) -> None:
     raw = communicator(protocols)
     assert (await raw.connect())[0] is True
