@@ -30,6 +30,12 @@ ROWS = (
         "whole chat completions at providers of other wires (the worse of Anthropic, Gemini)",
         "ourselves on OpenAI's wire",
     ),
+    (
+        "row09-durable-firing",
+        "durable_firing",
+        "durable firings of single tokens on Postgres, 8 connections",
+        "pgbench: the same update, insert, outbox",
+    ),
     ("row11-firings-against-snakes", "core_firings", "firings of a small workflow in memory", "SNAKES"),
     ("row11-firings-against-pm4py", "core_firings", "the same", "pm4py"),
     (
@@ -96,6 +102,8 @@ def figures(found: dict[str, Any]) -> tuple[str, str]:
         spread = f"; p99 / p50 = {found['p99_over_p50']}" if "p99_over_p50" in found else ""
         spread += f"; nginx between the same loads: {found['nginx_ratio']}" if "nginx_ratio" in found else ""
         return f"**{found['ratio']:.2f}**; {', '.join(rates)}{spread}", f"≥ {found['goal']:g}"
+    if found["row"] in (9, 10):
+        return f"**{found['ratio']:.2f}**; {paces(found['contenders'])}", f"≥ {found['goal']:g}"
     if found["row"] in (11, 12):
         unit = {"firings_per_second": "{:,.0f}/s", "seconds": "{:.3f} s"}
         said = [
@@ -126,6 +134,15 @@ def figures(found: dict[str, Any]) -> tuple[str, str]:
         )
         return f"**{found['ratio']:.2f}**; {each}", f"≤ {found['goal']:g}"
     return f"median **{found['median']:.2f} s**", f"< {found['reach']:g} s"
+
+
+def paces(contenders: dict[str, Any]) -> str:
+    """Durable steps a second, and what one of ours costs."""
+    said = [f"{name} {one['firings_per_second']:,}/s" for name, one in contenders.items()]
+    ours = contenders["ours"]
+    cost = f"CPU of one of ours: {ours['cpu_us']} µs in Python, {ours['server_cpu_us']} µs in the server"
+    talk = f"; {ours['statements']} statements in {ours['round_trips']} waits" if "statements" in ours else ""
+    return f"{', '.join(said)}; {cost}{talk}"
 
 
 if __name__ == "__main__":

@@ -17,17 +17,16 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from benchmarks.measuring import ROOT, Missing, alternate, keep
+from benchmarks.scratch_database import product_on, scratch_database
 
 GOAL = 1.2
 SIZES = {"10000": 10_000, "1000000": 1_000_000}
 ROUNDS, FIRINGS = 10, 100
-POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 RING: dict[str, Any] = {
     "id": "ring",
     "name": "Ring",
@@ -101,37 +100,22 @@ def suppress_missing() -> Iterator[None]:
 @contextmanager
 def database(tokens: int) -> Iterator[Filled]:
     """A database of our own with so many tokens, dropped in the end."""
-    import psycopg
-    from psycopg import sql
-
-    name = f"cb_bench_{uuid.uuid4().hex[:10]}"
-    try:
-        server = psycopg.connect(POSTGRES, autocommit=True, connect_timeout=3)
-    except psycopg.OperationalError:
-        raise Missing(f"skipped: no Postgres at {POSTGRES.rsplit('@')[-1]} (set TEST_POSTGRES_URL)") from None
-    server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    try:
-        with tempfile.TemporaryDirectory(prefix="circuit-breaker-stored-") as folder:
-            environment = {"STORAGE_BACKEND": "postgres", "DATABASE_URL": POSTGRES.rsplit("/", 1)[0] + f"/{name}"}
-            environment |= {"DATA_DIR": folder, "ENV_FILE": f"{folder}/none", "CELERY_BROKER_URL": "filesystem://"}
-            process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.stored_tokens", "--answer", str(tokens)],
-                cwd=ROOT,
-                env={**os.environ, **environment},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            try:
-                filled = Filled(process)
-                filled.ask("ready")
-                yield filled
-            finally:
-                with suppress(BrokenPipeError):
-                    process.communicate(timeout=30)
-    finally:
-        server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-        server.close()
+    with scratch_database() as url, tempfile.TemporaryDirectory(prefix="circuit-breaker-stored-") as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.stored_tokens", "--answer", str(tokens)],
+            cwd=ROOT,
+            env={**os.environ, **product_on(url, folder)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            filled = Filled(process)
+            filled.ask("ready")
+            yield filled
+        finally:
+            with suppress(BrokenPipeError):
+                process.communicate(timeout=30)
 
 
 def _turn(filled: Filled, which: str) -> Any:
