@@ -84,7 +84,7 @@ bench: setup-dev ## our figures against the limits (needs wrk and nginx)
 	@$(BIN)/python -m llm.gateway.compiled --if-possible
 	$(BIN)/python -m benchmarks
 
-bench-peers: setup-dev ## the same against LiteLLM, TensorZero and Portkey, installed for it (needs npm too; some minutes)
+bench-peers: setup-dev ## the same against LiteLLM, TensorZero, Portkey, LangGraph, DBOS, SNAKES and pm4py, installed for it (needs npm too; some minutes)
 	@$(BIN)/python -m llm.gateway.compiled --if-possible
 	$(BIN)/python -m benchmarks --against-peers
 

@@ -16,9 +16,7 @@ def main() -> int:
     """Run all rows; returns the exit status."""
     entry = "main_peers" if "--against-peers" in sys.argv else "main"
     if entry == "main_peers":
-        print(
-            "The peers are installed first (about a minute and 2 GB, removed afterwards); about three minutes in all."
-        )
+        print("The peers are installed first (two minutes and 2 GB, removed afterwards); about seven minutes in all.")
     failed = []
     began = time.monotonic()
     for module in sorted(info.name for info in pkgutil.iter_modules(benchmarks.__path__)):

@@ -6,7 +6,7 @@ synchronous_commit on. pgbench does it with prepared statements on four bare tab
 updates, two inserts, commit. We do it by `services.fire` with everything on (the firing rule, the token's version, the
 log with its change rows, events), in 8 processes of one connection each, as a deployment would that wants more than
 one process gives; each has tokens of its own, as each pgbench client has rows of its own. What the outbox asks for is
-due in an hour, so no message to a broker is part of either.
+due in an hour, so no message to a broker is part of either. Row 10, the peers, is `durable_steps.py`.
 
 Every firing is checked by what it returns; in the end each case's log must be gapless and as long as it says, each
 token lie where its process last saw it, and the outbox hold one row for each firing, or the figures count as nothing.
@@ -83,7 +83,7 @@ COMMIT;
 
 def main() -> None:
     """Row 9. Raises SystemExit when a firing was wrong or the goal is missed."""
-    given = arguments()
+    given = arguments("python -m benchmarks.durable_firing", __doc__)
     try:
         figures = measure(given.seconds, given.rounds)
     except Missing as missing:
@@ -106,7 +106,7 @@ def measure(seconds: float, rounds: int) -> dict[str, Any]:
             turns: dict[str, Turn] = {"pgbench": lambda: bare.run(seconds), "ours": lambda: we.run(seconds)}
             for warm in turns.values():
                 warm()
-            found = alternate({name: _vacuumed(url, turn) for name, turn in turns.items()}, rounds)
+            found = alternate({name: vacuumed(url, turn) for name, turn in turns.items()}, rounds)
             traced = we.ask("trace")[0]
             check_ours(url, we)
             bare.check()
@@ -204,7 +204,7 @@ def check_ours(url: str, we: Crew) -> None:
     print(f"checked: {fired:,} firings of {len(known):,} tokens, logs gapless, every token where it should be")
 
 
-def _vacuumed(url: str, turn: Turn) -> Turn:
+def vacuumed(url: str, turn: Turn) -> Turn:
     """The turn after what autovacuum would do in time, whether or not this server has it."""
 
     def then() -> Pace:
@@ -223,9 +223,9 @@ def _execute(url: str, *statements: str) -> list[Any]:
         return cursor.fetchall() if cursor.description else []
 
 
-def arguments() -> argparse.Namespace:
+def arguments(program: str, description: str | None) -> argparse.Namespace:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # drop the database when told to end
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.durable_firing", description=__doc__)
+    parser = argparse.ArgumentParser(prog=program, description=description)
     parser.add_argument("--seconds", type=float, default=4, help="of each round")
     parser.add_argument("--rounds", type=int, default=5)
     return parser.parse_known_args()[0]

@@ -53,6 +53,8 @@ class Peer(msgspec.Struct):
     """Why it is not, if so."""
     source: bool = False
     """It is published as source only: pure Python, built by its own setup."""
+    beside: tuple[str, ...] = ()
+    """Packages, with their versions, that it needs for what it is asked to do."""
 
     def described(self) -> dict[str, Any]:
         return {"peer": self.name, "package": self.package, "version": self.version, "settings": self.settings}
@@ -88,6 +90,21 @@ PEERS = (
     ),
     Peer("snakes", "snakes", "0.9.33", "a library: nets of black tokens, as its tutorial builds them", source=True),
     Peer("pm4py", "pm4py", "2.7.23.11", "a library: its own semantics and reachability graph"),
+    Peer(
+        "langgraph",
+        "langgraph",
+        "1.2.24",
+        "a library: PostgresSaver (langgraph-checkpoint-postgres 3.2.0) on psycopg 3.3.9 with its C part, as its "
+        'README has it; durability="sync", which loses no step; strict msgpack',
+        beside=("langgraph-checkpoint-postgres==3.2.0", "psycopg[binary,pool]==3.3.9"),
+    ),
+    Peer(
+        "dbos",
+        "dbos",
+        "3.4.0",
+        "a library: its system database on Postgres, its own pool, an executor id for each process "
+        "(docs.dbos.dev/production/checklist)",
+    ),
 )
 
 
@@ -166,7 +183,7 @@ def _install_commands(peer: Peer, home: Path) -> list[list[str]]:
     source = ["--no-binary", peer.package] if peer.source else []
     return [
         [sys.executable, "-m", "venv", str(home)],
-        [*pip, "--only-binary", ":all:", *source, f"{peer.package}=={peer.version}"],
+        [*pip, "--only-binary", ":all:", *source, f"{peer.package}=={peer.version}", *peer.beside],
     ]
 
 

@@ -36,6 +36,8 @@ ROWS = (
         "durable firings of single tokens on Postgres, 8 connections",
         "pgbench: the same update, insert, outbox",
     ),
+    ("row10-steps-against-langgraph", "durable_steps", "the same", "LangGraph on Postgres"),
+    ("row10-steps-against-dbos", "durable_steps", "the same", "DBOS on Postgres"),
     ("row11-firings-against-snakes", "core_firings", "firings of a small workflow in memory", "SNAKES"),
     ("row11-firings-against-pm4py", "core_firings", "the same", "pm4py"),
     (
