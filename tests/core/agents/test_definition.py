@@ -69,12 +69,26 @@ def test_empty_keys_and_addresses_are_no_secret() -> None:
     assert parse_provider({}).model == "auto"
 
 
-@pytest.mark.parametrize("field", ["initialDelaySeconds", "intervalSeconds", "maxExecutions"])
-def test_what_needs_timers_is_refused_until_there_are_some(field: str) -> None:
-    check_schedule(parse(Schedule, {"initialDelaySeconds": 0}, "schedule"))
-    with pytest.raises(NotSupported) as raised:
-        check_schedule(parse(Schedule, {field: 5}, "schedule"))
-    assert raised.value.details == {"path": f"schedule.{field}"}
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"initialDelaySeconds": 5},
+        {"intervalSeconds": 1},
+        {"maxExecutions": 1},
+        {"initialDelaySeconds": 0.5, "intervalSeconds": 60, "maxExecutions": 3},
+    ],
+)
+def test_a_schedule_that_can_be_kept_is_taken(given: dict[str, float]) -> None:
+    schedule = parse(Schedule, given, "schedule")
+    check_schedule(schedule)
+    assert plain(schedule) == given
+
+
+def test_more_than_one_run_needs_a_time_between() -> None:
+    with pytest.raises(BadDefinition) as raised:
+        check_schedule(parse(Schedule, {"maxExecutions": 5}, "schedule"))
+    assert raised.value.details == {"path": "schedule.maxExecutions"}
 
 
 def test_a_place_overrides_the_agent_field_by_field() -> None:
