@@ -32,7 +32,7 @@ class Environment:
         self.from_file: set[str] = set()
         if file.is_file():
             before = set(os.environ)
-            environ.Env.read_env(str(file))
+            environ.Env.read_env(str(file), parse_comments=True)  # `NAME=value  # why` is written by many
             self.from_file = set(os.environ) - before
 
     def text(self, name: str, default: str = "") -> str:

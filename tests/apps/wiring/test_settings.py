@@ -123,3 +123,9 @@ def test_env_example_shows_the_defaults(tmp_path: Path) -> None:
     with_all = read(tmp_path, shown, taken_in)
     assert without.returncode == 0, without.stderr
     assert with_all.stdout == without.stdout
+
+
+def test_a_comment_behind_a_value_in_the_file_is_no_part_of_it(tmp_path: Path) -> None:
+    written = "STORAGE_BACKEND=sqlite  # or postgres\nSECRET_KEY='a # b'\n"
+    ended = read(tmp_path, "s.STORAGE_BACKEND, s.SECRET_KEY", written)
+    assert ended.stdout == "sqlite a # b\n", ended.stderr
